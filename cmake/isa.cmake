@@ -1,0 +1,24 @@
+# One object per instruction-set level. Only the files named here may contain instructions above x86-64-v2;
+# tools/check_isa_symbols.py reads the objects back. A level that the compiler cannot make is left out.
+include(CheckCXXCompilerFlag)
+
+set_source_files_properties(${CPU_KERNELS}/baseline.cpp PROPERTIES COMPILE_OPTIONS "-ffp-contract=off")
+target_sources(fairopt_core PRIVATE ${CPU_KERNELS}/baseline.cpp)
+
+function(fairopt_isa level)
+  string(TOUPPER ${level} LEVEL)
+  string(REPLACE ";" " " flags "${ARGN}")
+  check_cxx_compiler_flag("${flags}" FAIROPT_HAVE_${LEVEL})
+  if(FAIROPT_HAVE_${LEVEL})
+    target_sources(fairopt_core PRIVATE ${CPU_KERNELS}/${level}.cpp)
+    set_source_files_properties(${CPU_KERNELS}/${level}.cpp PROPERTIES COMPILE_OPTIONS "${ARGN};-ffp-contract=off")
+    target_compile_definitions(fairopt_core PRIVATE FAIROPT_HAVE_${LEVEL}=1)
+  endif()
+endfunction()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mavx2 -mfma -mf16c)
+  fairopt_isa(avx2 -mavx2 -mfma -mf16c)
+  fairopt_isa(avx512 ${avx512})
+  fairopt_isa(avx512_vnni ${avx512} -mavx512vnni)
+endif()

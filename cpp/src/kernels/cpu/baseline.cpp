@@ -1,0 +1,8 @@
+// The baseline level.
+#include "kernels/cpu/table.h"
+
+namespace fairopt::kernels {
+
+const KernelTable kBaseline = {"baseline"};
+
+}  // namespace fairopt::kernels

@@ -1,0 +1,70 @@
+#include "fairopt/cpu_capability.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "kernels/cpu/table.h"
+
+namespace fairopt {
+namespace {
+
+struct Level {
+  const kernels::KernelTable* table;
+  bool supported;
+};
+
+std::vector<Level> levels() {
+  std::vector<Level> all{{&kernels::kBaseline, true}};
+#if defined(FAIROPT_HAVE_AVX2)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  all.push_back({&kernels::kAvx2, avx2});
+#endif
+#if defined(FAIROPT_HAVE_AVX512)
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  all.push_back({&kernels::kAvx512, avx512});
+#endif
+#if defined(FAIROPT_HAVE_AVX512_VNNI)
+  all.push_back({&kernels::kAvx512Vnni, avx512 && __builtin_cpu_supports("avx512vnni")});
+#endif
+  return all;
+}
+
+const kernels::KernelTable& choose() {
+  const char* forced = std::getenv("FAIROPT_CPU_CAPABILITY");
+  const kernels::KernelTable* best = nullptr;
+  std::string known;
+  for (const Level& level : levels()) {
+    if (level.supported) known += (known.empty() ? "" : ", ") + std::string(level.table->name);
+    if (forced != nullptr ? forced == std::string_view(level.table->name) && level.supported : level.supported) {
+      best = level.table;
+    }
+  }
+  if (best == nullptr) {
+    throw std::runtime_error(
+        fmt::format("cpu_capability: FAIROPT_CPU_CAPABILITY must be one of {} on this machine, got {}", known, forced));
+  }
+  return *best;
+}
+
+}  // namespace
+
+const kernels::KernelTable& kernels::table() {
+  static const KernelTable& chosen = choose();
+  return chosen;
+}
+
+std::string_view cpu_capability() { return kernels::table().name; }
+
+std::vector<std::string> cpu_capabilities() {
+  std::vector<std::string> names;
+  for (const Level& level : levels()) {
+    if (level.supported) names.emplace_back(level.table->name);
+  }
+  return names;
+}
+
+}  // namespace fairopt
