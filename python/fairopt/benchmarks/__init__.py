@@ -1,0 +1,20 @@
+"""Benchmarks by name. Each lives in the module of its name, which defines ``BENCHMARK``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Source
+from fairopt.errors import InputError
+
+NAMES = ("crows_pairs", "phantom_pairs")
+
+__all__ = ["NAMES", "Benchmark", "Columns", "Item", "Metric", "Source", "get"]
+
+
+def get(name: str) -> Benchmark:
+    """The benchmark of that name; :class:`~fairopt.errors.InputError` lists the known ones."""
+    if name not in NAMES:
+        raise InputError(f"benchmark: name must be one of {', '.join(NAMES)}, got {name!r}")
+    return cast(Benchmark, importlib.import_module(f"fairopt.benchmarks.{name}").BENCHMARK)
