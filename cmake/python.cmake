@@ -11,14 +11,22 @@ target_link_libraries(_core PRIVATE fairopt::core fairopt_warnings)
 target_compile_definitions(_core PRIVATE FAIROPT_VERSION="${PROJECT_VERSION}")
 install(TARGETS _core LIBRARY DESTINATION fairopt COMPONENT python)
 
-# torch is found without being imported (0.1 s instead of 3 s, and no find_package(Torch), which wants nvcc).
+# torch is found without being imported (0.1 s instead of 3 s, and no find_package(Torch), which wants nvcc). pip's isolated
+# build hides the environment's packages but runs its interpreter, so we look into that environment's folders as well.
+set(FAIROPT_OPS AUTO CACHE STRING "torch operators: AUTO builds them when torch is found, ON requires it, OFF")
+if(FAIROPT_OPS STREQUAL "OFF")
+  return()
+endif()
 if(NOT FAIROPT_TORCH_DIR)
-  execute_process(COMMAND ${Python_EXECUTABLE} -c
-    "import importlib.util, os; s = importlib.util.find_spec('torch'); print(os.path.dirname(s.origin) if s else '')"
+  execute_process(COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/find_torch.py
     OUTPUT_VARIABLE FAIROPT_TORCH_DIR OUTPUT_STRIP_TRAILING_WHITESPACE)
 endif()
 if(NOT FAIROPT_TORCH_DIR)
-  message(STATUS "fairopt: torch is not installed for ${Python_EXECUTABLE}: the torch operators are not built")
+  set(no_torch "torch is not installed for ${Python_EXECUTABLE}: install torch>=2.10 first, or pass FAIROPT_TORCH_DIR")
+  if(FAIROPT_OPS STREQUAL "ON")
+    message(FATAL_ERROR "fairopt: ${no_torch}")
+  endif()
+  message(STATUS "fairopt: the torch operators are not built: ${no_torch}")
   return()
 endif()
 file(GLOB ops_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bindings/torch_*.cpp)

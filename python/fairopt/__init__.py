@@ -1,7 +1,7 @@
-"""fairopt: compress a language model, and prove what that did to bias and robustness against the uncompressed baseline.
+"""fairopt: compress a language model, and prove what that did to bias against the uncompressed baseline.
 
-The names below are the whole surface. They are imported when first used, so that ``import fairopt`` stays fast: torch and
-transformers cost seconds.
+The names below are the whole surface. They are imported when first used, so that ``import fairopt`` stays
+fast: torch and transformers cost seconds.
 """
 
 from __future__ import annotations

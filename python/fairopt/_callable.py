@@ -1,8 +1,8 @@
 """A package that can be called like the function it is named after.
 
-``fairopt.compress`` is a package and, on the surface, a function: ``fo.compress(model, "nf4")``. Python binds the package to
-that name whenever one of its modules is imported, so a function put there would come and go. Making the package callable
-keeps one name with one meaning.
+``fairopt.compress`` is a package and, on the surface, a function: ``fo.compress(model, "nf4")``. Python binds
+the package to that name whenever one of its modules is imported, so a function put there would come and go.
+Making the package callable keeps one name with one meaning.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class InputError(FairoptError, ValueError):
     """An argument, a recipe, a file or a folder that cannot be used."""
 
 
-class NotComparable(FairoptError):
+class NotComparable(FairoptError):  # noqa: N818 - the name users read in the documentation
     """Two runs that differ in more than the model: data, template, tokenizer, dtype, BOS rule or engine."""
 
     exit_code = ExitCode.NOT_COMPARABLE

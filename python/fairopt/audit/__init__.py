@@ -1,4 +1,7 @@
-"""What compares a compressed model with its baseline. ``fairopt.audit(base, recipes)`` is :func:`fairopt.audit.run.audit`."""
+"""What compares a compressed model with its baseline.
+
+``fairopt.audit(base, recipes)`` is :func:`fairopt.audit.run.audit`.
+"""
 
 from fairopt._callable import make_callable
 

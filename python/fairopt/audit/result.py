@@ -1,7 +1,8 @@
 """What an audit found, as plain data: the only thing the report reads.
 
-Signs: ``delta`` is variant minus base in the metric's own unit; :attr:`MetricResult.harm` says which sign is the harmful one.
-Intervals are two-sided 90 %, so that the harmful end *is* the one-sided 95 % bound which the gate compares with its limit.
+Signs: ``delta`` is variant minus base in the metric's own unit; :attr:`MetricResult.harm` says which sign is
+the harmful one. Intervals are two-sided 90 %, so that the harmful end *is* the one-sided 95 % bound which the
+gate compares with its limit.
 Undefined numbers are NaN beside a ``reason``.
 """
 
