@@ -1,0 +1,47 @@
+// The vector layer: a kernel body is written once against it and compiled once a level. An ISA file includes, inside
+// an anonymous namespace, one of vec_{baseline,avx2,avx512}.inl.h (same names, 4, 8 or 16 lanes) and then this file,
+// which builds the rest from them. A partial form works on the first n < kWidth lanes and touches no other memory.
+// -ffp-contract=off and correctly rounded operators make equal bodies give equal bits on every level; fma and sum are
+// the exceptions (fused or not, order of the lanes).
+
+inline F32 abs(F32 a) { return as_float(as_int(a) & splat(0x7fffffff)); }
+inline F32 clamp(F32 a, float low, float high) { return min(max(a, splat(low)), splat(high)); }
+
+inline F32 load_bf16(const std::uint16_t* p) { return as_float(shift_left<16>(load_u16(p))); }
+inline void store_bf16(std::uint16_t* p, F32 a) {  // half to even
+  const I32 bits = as_int(a);
+  const I32 rounded = shift_right<16>(bits + splat(0x7fff) + (shift_right<16>(bits) & splat(1)));
+  const Mask nan = (bits & splat(0x7fffffff)) > splat(0x7f800000);
+  store_u16(p, select(nan, shift_right<16>(bits) | splat(0x40), rounded));
+}
+
+inline F32 load_first(const float* p, int n) {  // the other lanes are 0
+  float lanes[F32::kWidth] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+inline void store_first(float* p, F32 a, int n) {
+  float lanes[F32::kWidth];
+  store(lanes, a);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+inline I32 load_u8_first(const std::uint8_t* p, int n) {
+  std::uint8_t lanes[F32::kWidth] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load_u8(lanes);
+}
+inline void store_u8_first(std::uint8_t* p, I32 a, int n) {
+  std::uint8_t lanes[F32::kWidth];
+  store_u8(lanes, a);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+inline I32 load_nibbles_first(const std::uint8_t* p, int n) {  // reads ceil(n / 2) bytes
+  std::uint8_t bytes[F32::kWidth / 2] = {};
+  for (int i = 0; i < (n + 1) / 2; ++i) bytes[i] = p[i];
+  return load_nibbles(bytes);
+}
+inline void store_nibbles_first(std::uint8_t* p, I32 a, int n) {  // writes ceil(n / 2) bytes
+  std::uint8_t bytes[F32::kWidth / 2];
+  store_nibbles(bytes, a);
+  for (int i = 0; i < (n + 1) / 2; ++i) p[i] = bytes[i];
+}

@@ -1,0 +1,101 @@
+// Vector layer of the avx512 levels: sixteen lanes. Included inside an anonymous namespace; see vec.inl.h.
+
+struct F32 {
+  static constexpr int kWidth = 16;
+  __m512 v;
+};
+struct I32 {
+  __m512i v;
+};
+struct Mask {  // a bit a lane
+  __mmask16 v;
+};
+
+inline I32 as_int(F32 a) { return {_mm512_castps_si512(a.v)}; }
+inline F32 as_float(I32 a) { return {_mm512_castsi512_ps(a.v)}; }
+
+inline F32 splat(float a) { return {_mm512_set1_ps(a)}; }
+inline I32 splat(std::int32_t a) { return {_mm512_set1_epi32(a)}; }
+inline I32 lane_indices() { return {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)}; }
+
+inline F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
+
+inline F32 operator+(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline F32 operator-(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F32 operator*(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F32 operator/(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline I32 operator+(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline I32 operator-(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+inline I32 operator&(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline I32 operator|(I32 a, I32 b) { return {_mm512_or_si512(a.v, b.v)}; }
+template <int kBits>
+inline I32 shift_left(I32 a) {
+  return {_mm512_slli_epi32(a.v, kBits)};
+}
+template <int kBits>
+inline I32 shift_right(I32 a) {  // logical: zeros come in
+  return {_mm512_srli_epi32(a.v, kBits)};
+}
+
+inline Mask operator>(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
+inline Mask operator>(I32 a, I32 b) { return {_mm512_cmpgt_epi32_mask(a.v, b.v)}; }
+inline Mask operator==(I32 a, I32 b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
+inline I32 select(Mask m, I32 yes, I32 no) { return {_mm512_mask_mov_epi32(no.v, m.v, yes.v)}; }
+inline F32 select(Mask m, F32 yes, F32 no) { return {_mm512_mask_mov_ps(no.v, m.v, yes.v)}; }
+inline I32 increment(I32 a, Mask where) { return {_mm512_mask_add_epi32(a.v, where.v, a.v, _mm512_set1_epi32(1))}; }
+inline int count(Mask m) { return __builtin_popcount(m.v); }
+
+inline F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline float sum(F32 a) { return _mm512_reduce_add_ps(a.v); }
+inline float reduce_max(F32 a) { return _mm512_reduce_max_ps(a.v); }
+
+inline I32 round_to_int(F32 a) { return {_mm512_cvtps_epi32(a.v)}; }  // half to even
+inline F32 to_float(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+
+// Tables looked up by lane; the high bits of the index must be zero.
+struct Table8 {
+  __m512 v;
+};
+struct Table16 {
+  __m512 v;
+};
+inline Table8 load_table8(const float* p) { return {_mm512_castps256_ps512(_mm256_loadu_ps(p))}; }
+inline Table16 load_table16(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline F32 lookup(Table8 t, I32 i) { return {_mm512_permutexvar_ps(i.v, t.v)}; }
+inline F32 lookup(Table16 t, I32 i) { return {_mm512_permutexvar_ps(i.v, t.v)}; }
+inline I32 permute(I32 a, I32 i) { return {_mm512_permutexvar_epi32(i.v, a.v)}; }
+
+inline __m128i load_128_bits(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+inline I32 load_u8(const std::uint8_t* p) { return {_mm512_cvtepu8_epi32(load_128_bits(p))}; }
+inline I32 load_s8(const std::int8_t* p) { return {_mm512_cvtepi8_epi32(load_128_bits(p))}; }
+inline I32 load_u16(const std::uint16_t* p) {
+  return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline void store_u8(std::uint8_t* p, I32 a) {  // the low byte of each lane
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+inline void store_u16(std::uint16_t* p, I32 a) {  // the low half of each lane
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+
+// Four-bit codes, the even lane in the high nibble of its byte.
+inline I32 load_nibbles(const std::uint8_t* p) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  const __m512i twice = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
+  const __m512i moved = _mm512_srlv_epi32(twice, _mm512_set1_epi64(4));  // even lanes by 4, odd lanes by 0
+  return {_mm512_and_si512(moved, _mm512_set1_epi32(15))};
+}
+inline void store_nibbles(std::uint8_t* p, I32 a) {
+  const __m512i joined = _mm512_or_si512(_mm512_slli_epi64(a.v, 4), _mm512_srli_epi64(a.v, 32));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm512_cvtepi64_epi8(joined));
+}
+
+inline F32 load_f16(const std::uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline void store_f16(std::uint16_t* p, F32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
