@@ -9,11 +9,15 @@ namespace py = pybind11;
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.doc() = "Kernels, metrics and statistics of fairopt on NumPy arrays.";
   m.attr("__version__") = FAIROPT_VERSION;
-  m.def("cpu_capability", [] { return std::string(fairopt::cpu_capability()); },
-        "The instruction-set level in use: baseline, avx2, avx512 or avx512_vnni.");
-  m.def("cpu_capabilities", [] {
-    py::list names;
-    for (const std::string& level : fairopt::cpu_capabilities()) names.append(level);
-    return names;
-  }, "All levels that this CPU and this build can run, the plainest first.");
+  m.def(
+      "cpu_capability", [] { return std::string(fairopt::cpu_capability()); },
+      "The instruction-set level in use: baseline, avx2, avx512 or avx512_vnni.");
+  m.def(
+      "cpu_capabilities",
+      [] {
+        py::list names;
+        for (const std::string& level : fairopt::cpu_capabilities()) names.append(level);
+        return names;
+      },
+      "All levels that this CPU and this build can run, the plainest first.");
 }

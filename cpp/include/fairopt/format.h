@@ -9,7 +9,8 @@ namespace fairopt {
 enum class Format : std::uint8_t {
   kInt8,      ///< signed codes [-127, 127], scale = amax / 127
   kInt4Sym,   ///< dialect `sym_7_5`: codes [-8, 7] stored + 8, scale = amax / 7.5
-  kInt4Asym,  ///< dialect `asym_int`: codes [0, 15], scale = (max - min) / 15 over a range that includes 0, integer zero point
+  kInt4Asym,  ///< dialect `asym_int`: codes [0, 15], scale = (max - min) / 15 over a range that includes 0, integer
+              ///< zero point
   kNf4,       ///< QLoRA's 16-value codebook, scale = amax
   kFp4,       ///< bitsandbytes' FP4 codebook, scale = amax
 };

@@ -7,9 +7,10 @@
 
 namespace fairopt {
 
-/// x [m, layout.cols] fp32, weight of `layout` ([n, k] = [layout.rows, layout.cols]), bias [n] or null -> y [m, n] fp32.
-/// Mode `exact`: each weight is the fp32 value that dequantize() gives, products are accumulated in fp32 FMA in an order that
-/// depends on k and block alone: y is the same bits whatever m, the row's position, and the number of threads.
+/// x [m, layout.cols] fp32, weight of `layout` ([n, k] = [layout.rows, layout.cols]), bias [n] or null -> y [m, n]
+/// fp32. Mode `exact`: each weight is the fp32 value that dequantize() gives, products are accumulated in fp32 FMA in
+/// an order that depends on k and block alone: y is the same bits whatever m, the row's position, and the number of
+/// threads.
 struct QuantizedLinearArgs {
   const float* x = nullptr;
   std::int64_t m = 0;

@@ -24,7 +24,8 @@ std::vector<Level> levels() {
 #if defined(FAIROPT_HAVE_AVX512)
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+                      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma") &&
+                      __builtin_cpu_supports("f16c");
   all.push_back({&kernels::kAvx512, avx512});
 #endif
 #if defined(FAIROPT_HAVE_AVX512_VNNI)
