@@ -23,6 +23,4 @@ target_compile_options(fairopt_core PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ffile-pre
 set(CPU_KERNELS ${PROJECT_SOURCE_DIR}/cpp/src/kernels/cpu)
 include(isa)
 
-if(NOT DEFINED SKBUILD)
-  include(install)
-endif()
+include(install)
