@@ -33,16 +33,18 @@ static constexpr float kNf4Thresholds[15] = {
     0.2920137718319893f,   0.3893125355243683f,    0.5016634166240692f,  0.6427869200706482f,   0.8614784181118011f,
 };
 
-// FP4 of bitsandbytes (not OCP E2M1): bit 8 is the sign, the order of magnitudes is not monotone. Index = code & 7.
-static constexpr float kFp4Magnitudes[8] = {
-    0.0f, 0.0625f / 12.0f, 8.0f / 12.0f, 12.0f / 12.0f, 4.0f / 12.0f, 6.0f / 12.0f, 2.0f / 12.0f, 3.0f / 12.0f,
+// FP4 of bitsandbytes (not OCP E2M1), twelfths of amax. Index = code: bit 3 is the sign, magnitudes are out of order.
+static constexpr float kFp4[16] = {
+    0.0f,  0.0625f / 12.0f,  8.0f / 12.0f,  12.0f / 12.0f,  4.0f / 12.0f,  6.0f / 12.0f,  2.0f / 12.0f,  3.0f / 12.0f,
+    -0.0f, -0.0625f / 12.0f, -8.0f / 12.0f, -12.0f / 12.0f, -4.0f / 12.0f, -6.0f / 12.0f, -2.0f / 12.0f, -3.0f / 12.0f,
 };
-static constexpr std::uint8_t kFp4SignBit = 8;
-// Thresholds on |x| between the magnitudes in ascending order, and the code of each rank.
+static constexpr std::int32_t kFp4SignBit = 8;  // set where the sign bit of the value is, so for -0 too
+// Thresholds on |x| / amax between the magnitudes in ascending order (strictly greater moves up), the code of each
+// rank.
 static constexpr float kFp4Thresholds[7] = {
     0.00260417f, 0.0859375f, 0.20833333f, 0.29166667f, 0.41666667f, 0.58333333f, 0.83333333f,
 };
-static constexpr std::uint8_t kFp4CodeOfRank[8] = {0, 1, 6, 7, 4, 5, 2, 3};
+static constexpr std::int32_t kFp4CodeOfRank[8] = {0, 1, 6, 7, 4, 5, 2, 3};
 
 static constexpr float kInt8Max = 127.0f;
 static constexpr float kInt4SymDivisor = 7.5f;   // `sym_7_5`: torchao SYMMETRIC, compressed-tensors, GPTQ, Marlin

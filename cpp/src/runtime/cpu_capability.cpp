@@ -58,6 +58,13 @@ const kernels::KernelTable& kernels::table() {
   return chosen;
 }
 
+const kernels::KernelTable* kernels::find_table(const char* name) {
+  for (const Level& level : levels()) {
+    if (level.supported && level.table->name == std::string_view(name)) return level.table;
+  }
+  return nullptr;
+}
+
 std::string_view cpu_capability() { return kernels::table().name; }
 
 std::vector<std::string> cpu_capabilities() {

@@ -2,14 +2,16 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/table.h"
+#include "kernels/formats.h"
 
 namespace fairopt::kernels {
 namespace {
+// clang-format off
 #include "kernels/cpu/vec_avx512.inl.h"
-//
-#include "kernels/cpu/vec.inl.h"
+#include "kernels/cpu/kernels.inl.h"
+// clang-format on
 }  // namespace
 
-const KernelTable kAvx512Vnni = {"avx512_vnni"};
+const KernelTable kAvx512Vnni = make_table("avx512_vnni");
 
 }  // namespace fairopt::kernels

@@ -1,13 +1,15 @@
 // The baseline level.
 #include "kernels/cpu/table.h"
+#include "kernels/formats.h"
 
 namespace fairopt::kernels {
 namespace {
+// clang-format off
 #include "kernels/cpu/vec_baseline.inl.h"
-//
-#include "kernels/cpu/vec.inl.h"
+#include "kernels/cpu/kernels.inl.h"
+// clang-format on
 }  // namespace
 
-const KernelTable kBaseline = {"baseline"};
+const KernelTable kBaseline = make_table("baseline");
 
 }  // namespace fairopt::kernels

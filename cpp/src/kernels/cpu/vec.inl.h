@@ -5,7 +5,7 @@
 // the exceptions (fused or not, order of the lanes).
 
 inline F32 abs(F32 a) { return as_float(as_int(a) & splat(0x7fffffff)); }
-inline F32 clamp(F32 a, float low, float high) { return min(max(a, splat(low)), splat(high)); }
+inline F32 clamp(F32 a, F32 low, F32 high) { return min(max(a, low), high); }
 
 inline F32 load_bf16(const std::uint16_t* p) { return as_float(shift_left<16>(load_u16(p))); }
 inline void store_bf16(std::uint16_t* p, F32 a) {  // half to even

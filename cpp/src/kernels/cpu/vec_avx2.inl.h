@@ -69,12 +69,19 @@ inline F32 to_float(I32 a) { return {_mm256_cvtepi32_ps(a.v)}; }
 struct Table8 {
   __m256 v;
 };
+struct IntTable8 {
+  __m256i v;
+};
 struct Table16 {
   __m256 low, high;
 };
 inline Table8 load_table8(const float* p) { return {_mm256_loadu_ps(p)}; }
+inline IntTable8 load_table8(const std::int32_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
 inline Table16 load_table16(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 inline F32 lookup(Table8 t, I32 i) { return {_mm256_permutevar8x32_ps(t.v, i.v)}; }
+inline I32 lookup(IntTable8 t, I32 i) { return {_mm256_permutevar8x32_epi32(t.v, i.v)}; }
 inline F32 lookup(Table16 t, I32 i) {  // bit 3 moves into the sign, which chooses the half
   const __m256 low = _mm256_permutevar8x32_ps(t.low, i.v), high = _mm256_permutevar8x32_ps(t.high, i.v);
   return {_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i.v, 28)))};

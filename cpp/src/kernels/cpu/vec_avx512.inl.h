@@ -59,12 +59,19 @@ inline F32 to_float(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 struct Table8 {
   __m512 v;
 };
+struct IntTable8 {
+  __m512i v;
+};
 struct Table16 {
   __m512 v;
 };
 inline Table8 load_table8(const float* p) { return {_mm512_castps256_ps512(_mm256_loadu_ps(p))}; }
+inline IntTable8 load_table8(const std::int32_t* p) {
+  return {_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
 inline Table16 load_table16(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline F32 lookup(Table8 t, I32 i) { return {_mm512_permutexvar_ps(i.v, t.v)}; }
+inline I32 lookup(IntTable8 t, I32 i) { return {_mm512_permutexvar_epi32(i.v, t.v)}; }
 inline F32 lookup(Table16 t, I32 i) { return {_mm512_permutexvar_ps(i.v, t.v)}; }
 inline I32 permute(I32 a, I32 i) { return {_mm512_permutexvar_epi32(i.v, a.v)}; }
 

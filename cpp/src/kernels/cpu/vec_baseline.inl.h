@@ -71,12 +71,17 @@ inline F32 to_float(I32 a) { return {__builtin_convertvector(a.v, f32x4)}; }
 struct Table8 {
   const float* v;
 };
+struct IntTable8 {
+  const std::int32_t* v;
+};
 struct Table16 {
   const float* v;
 };
 inline Table8 load_table8(const float* p) { return {p}; }
+inline IntTable8 load_table8(const std::int32_t* p) { return {p}; }
 inline Table16 load_table16(const float* p) { return {p}; }
 inline F32 lookup(Table8 t, I32 i) { return {f32x4{t.v[i.v[0]], t.v[i.v[1]], t.v[i.v[2]], t.v[i.v[3]]}}; }
+inline I32 lookup(IntTable8 t, I32 i) { return {i32x4{t.v[i.v[0]], t.v[i.v[1]], t.v[i.v[2]], t.v[i.v[3]]}}; }
 inline F32 lookup(Table16 t, I32 i) { return {f32x4{t.v[i.v[0]], t.v[i.v[1]], t.v[i.v[2]], t.v[i.v[3]]}}; }
 inline I32 permute(I32 a, I32 i) { return {i32x4{a.v[i.v[0]], a.v[i.v[1]], a.v[i.v[2]], a.v[i.v[3]]}}; }
 

@@ -1,0 +1,22 @@
+// All kernels of a level and the table that exports them. Included inside an anonymous namespace, after the vectors.
+// clang-format off
+#include "kernels/cpu/vec.inl.h"
+#include "kernels/cpu/convert.inl.h"
+#include "kernels/cpu/quantize.inl.h"
+#include "kernels/cpu/dequantize.inl.h"
+// clang-format on
+
+constexpr KernelTable make_table(const char* name) {
+  return {
+      .name = name,
+      .quantize = {&quantize<Int8Quantizer>, &quantize<Int4SymQuantizer>, &quantize<Int4AsymQuantizer>,
+                   &quantize<Nf4Quantizer>, &quantize<Fp4Quantizer>},
+      .dequantize = {&dequantize<Int8Dequantizer>, &dequantize<Int4SymDequantizer>, &dequantize<Int4AsymDequantizer>,
+                     &dequantize<Nf4Dequantizer>, &dequantize<Fp4Dequantizer>},
+      .f16_to_f32 = &f16_to_f32,
+      .bf16_to_f32 = &bf16_to_f32,
+      .f32_to_f16 = &f32_to_f16,
+      .f32_to_bf16 = &f32_to_bf16,
+      .count_nonfinite = &count_nonfinite,
+  };
+}
