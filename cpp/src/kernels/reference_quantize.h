@@ -1,0 +1,21 @@
+// The plain twin of the quantise, dequantise and convert kernels: docs/formats.md in scalar C++, one value at a time.
+// Tests compare every ISA level (and CUDA) with it bit for bit.
+#pragma once
+#include <cstdint>
+
+#include "fairopt/format.h"
+#include "kernels/cpu/table.h"
+
+namespace fairopt::kernels::reference {
+
+void quantize(Format format, const float* values, BlockRun run, std::uint8_t* codes, float* scales,
+              std::uint8_t* zeros);
+void dequantize(Format format, const std::uint8_t* codes, const float* scales, const std::uint8_t* zeros, BlockRun run,
+                float* values);
+
+float from_f16(std::uint16_t bits);
+float from_bf16(std::uint16_t bits);
+std::uint16_t to_f16(float value);
+std::uint16_t to_bf16(float value);
+
+}  // namespace fairopt::kernels::reference
