@@ -25,11 +25,12 @@ TEST_CASE("formats: NF4 thresholds are the midpoints of their neighbours", "[for
 
 TEST_CASE("formats: FP4 ranks are the magnitudes in order, thresholds lie between neighbours", "[formats]") {
   for (int i = 0; i < 7; ++i) {
-    const float below = formats::kFp4[formats::kFp4CodeOfRank[i]],
-                above = formats::kFp4[formats::kFp4CodeOfRank[i + 1]];
+    const double below = formats::kFp4[formats::kFp4CodeOfRank[i]],
+                 above = formats::kFp4[formats::kFp4CodeOfRank[i + 1]];
     REQUIRE(below < above);
-    // bitsandbytes writes eight decimals, which then round to fp32: half a unit of each below 1.
-    REQUIRE(formats::kFp4Thresholds[i] == Approx((below + above) / 2).epsilon(0).margin(5e-9 + 0x1p-25));
+    // Magnitudes and thresholds are each rounded to fp32 (half a unit below 1: 2^-25), the thresholds from the eight
+    // decimals that bitsandbytes writes (5e-9).
+    REQUIRE(std::abs(formats::kFp4Thresholds[i] - (below + above) / 2) <= 0x1p-24 + 5e-9);
   }
   for (int code = 0; code < 8; ++code) {
     REQUIRE(formats::kFp4[code | formats::kFp4SignBit] == -formats::kFp4[code]);
