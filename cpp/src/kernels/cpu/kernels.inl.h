@@ -4,6 +4,7 @@
 #include "kernels/cpu/convert.inl.h"
 #include "kernels/cpu/quantize.inl.h"
 #include "kernels/cpu/dequantize.inl.h"
+#include "kernels/cpu/prune_mask.inl.h"
 // clang-format on
 
 constexpr KernelTable make_table(const char* name) {
@@ -18,5 +19,8 @@ constexpr KernelTable make_table(const char* name) {
       .f32_to_f16 = &f32_to_f16,
       .f32_to_bf16 = &f32_to_bf16,
       .count_nonfinite = &count_nonfinite,
+      .keys_in_bucket = &keys_in_bucket,
+      .mask_above = &mask_above,
+      .n_of_m = &n_of_m,
   };
 }

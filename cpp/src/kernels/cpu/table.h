@@ -11,7 +11,9 @@ struct BlockRun {
   std::int64_t block;
 };
 
-inline constexpr int kFormats = 5;  // entries of fairopt::Format, in its order
+inline constexpr int kFormats = 5;         // entries of fairopt::Format, in its order
+inline constexpr int kBucketLowBits = 20;  // a magnitude's 31 bits = 11 that choose the bucket, and these
+inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
 
 struct KernelTable {
   const char* name;
@@ -28,6 +30,12 @@ struct KernelTable {
   void (*f32_to_f16)(const float* in, std::int64_t n, std::uint16_t* out);
   void (*f32_to_bf16)(const float* in, std::int64_t n, std::uint16_t* out);
   std::int64_t (*count_nonfinite)(const float* in, std::int64_t n);
+
+  // prune_mask.inl.h: the key of a score is the bits of |score|, a bucket the keys of equal high bits.
+  std::int64_t (*keys_in_bucket)(const float* score, std::int64_t n, std::int32_t bucket, std::int32_t* out);
+  void (*mask_above)(const float* score, std::int64_t n, std::int32_t threshold, std::int64_t* ties,
+                     std::uint8_t* mask);
+  void (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);
 };
 
 extern const KernelTable kBaseline;

@@ -48,6 +48,17 @@ inline int count(Mask m) {
   return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(m.v))));
 }
 
+inline int store_where(std::int32_t* p, Mask m, I32 a) {  // packs the chosen lanes; may write all lanes' room
+  alignas(32) std::int32_t lanes[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), a.v);
+  int n = 0;
+  for (unsigned bits = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(m.v))); bits != 0;
+       bits &= bits - 1) {
+    p[n++] = lanes[__builtin_ctz(bits)];
+  }
+  return n;
+}
+
 inline F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline F32 fma(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }

@@ -46,6 +46,11 @@ inline F32 select(Mask m, F32 yes, F32 no) { return {_mm512_mask_mov_ps(no.v, m.
 inline I32 increment(I32 a, Mask where) { return {_mm512_mask_add_epi32(a.v, where.v, a.v, _mm512_set1_epi32(1))}; }
 inline int count(Mask m) { return __builtin_popcount(m.v); }
 
+inline int store_where(std::int32_t* p, Mask m, I32 a) {          // packs the chosen lanes; may write all lanes' room
+  _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(m.v, a.v));  // compressing into memory is microcoded on Zen 4
+  return count(m);
+}
+
 inline F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }

@@ -53,6 +53,15 @@ inline F32 select(Mask m, F32 yes, F32 no) { return as_float(select(m, as_int(ye
 inline I32 increment(I32 a, Mask where) { return {a.v - where.v}; }
 inline int count(Mask m) { return -(m.v[0] + m.v[1] + m.v[2] + m.v[3]); }
 
+inline int store_where(std::int32_t* p, Mask m, I32 a) {  // packs the chosen lanes; may write all lanes' room
+  int n = 0;
+  for (int i = 0; i < 4; ++i) {
+    p[n] = a.v[i];
+    n -= m.v[i];
+  }
+  return n;
+}
+
 inline F32 max(F32 a, F32 b) { return select(a > b, a, b); }
 inline F32 min(F32 a, F32 b) { return select(b > a, a, b); }
 inline F32 fma(F32 a, F32 b, F32 c) { return {a.v * b.v + c.v}; }  // two roundings: SSE2 has no fused form
