@@ -1,0 +1,96 @@
+"""A recipe resolved against a model: which layer gets which chain. Everything that can be wrong is found here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+import torch
+from torch import nn
+
+from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers
+from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe
+from fairopt.errors import InputError
+
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
+    """Layer name -> chain, in the model's order; layers that stay as they are do not appear.
+
+    The output head and tied layers stay dense unless an override gives their full name. ``keep`` beats everything, and
+    of several overrides that match a layer the last one wins. Raises :class:`~fairopt.errors.InputError` for a glob
+    that matches nothing, no layer left to compress, a block or m that does not divide a layer's K, or weights that are
+    not finite numbers of a supported type.
+    """
+    layers = linear_layers(model)
+    dense = dense_by_default(model)
+    _check_keep(recipe, layers)
+    _check_overrides(recipe, layers, dense)
+    chains = {name: chain for name in layers if (chain := _chain_of(name, recipe, name in dense)) is not None}
+    if not chains:
+        raise InputError(
+            f"compress: model must have a linear layer that '{recipe}' applies to, got {_names(layers)}"
+            " (the output head and tied layers stay dense unless named in full)"
+        )
+    for name, chain in chains.items():
+        _check_layer(name, dense_weight(layers[name]), chain)
+    return chains
+
+
+def _applies(glob: str, name: str, dense: bool) -> bool:
+    return name == glob if dense else fnmatchcase(name, glob)
+
+
+def _chain_of(name: str, recipe: Recipe, dense: bool) -> Chain | None:
+    if any(fnmatchcase(name, glob) for glob in recipe.keep):
+        return None
+    for override in reversed(recipe.overrides):
+        if _applies(override.glob, name, dense):
+            return override.chain
+    return None if dense else recipe.chain
+
+
+def _check_keep(recipe: Recipe, layers: Iterable[str]) -> None:
+    for glob in recipe.keep:
+        if not any(fnmatchcase(name, glob) for name in layers):
+            raise InputError(f"compress: keep must match a linear layer, got {glob!r}{_near(glob, layers)}")
+
+
+def _check_overrides(recipe: Recipe, layers: Iterable[str], dense: set[str]) -> None:
+    for override in recipe.overrides:
+        if not any(_applies(override.glob, name, name in dense) for name in layers):
+            only_dense = [name for name in layers if fnmatchcase(name, override.glob)]
+            hint = f" (write '{only_dense[0]}' in full)" if only_dense else _near(override.glob, layers)
+            raise InputError(f"compress: override must match a linear layer, got '{override}'{hint}")
+
+
+def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
+    k = weight.shape[1]
+    tensor = f"{name}.weight".lstrip(".")
+    if weight.dtype not in _DTYPES:
+        raise InputError(f"compress: weights must be float32, float16 or bfloat16, got {weight.dtype} in '{tensor}'")
+    for step in chain.steps:
+        if isinstance(step, Quantize) and k % step.block and not step.pad:
+            raise InputError(
+                f"compress: block must divide K = {k} of '{name}', got {step.block}"
+                " (the option 'pad' allows a short last block)"
+            )
+        if isinstance(step, Magnitude) and isinstance(step.amount, KeepNOfM) and k % step.amount.m:
+            raise InputError(
+                f"compress: m must divide K = {k} of '{name}', got {step.amount} (keep={name} leaves it dense)"
+            )
+    bad = weight.numel() - int(torch.isfinite(weight).sum())
+    if bad:
+        raise InputError(f"compress: weights must be finite, got {bad} NaN or infinite values in '{tensor}'")
+
+
+def _names(layers: Iterable[str]) -> str:
+    names = list(layers)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "none"
+
+
+def _near(glob: str, layers: Iterable[str]) -> str:
+    near = difflib.get_close_matches(glob, list(layers), n=2, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; the model has {_names(layers)}"

@@ -1,0 +1,177 @@
+"""The recipe grammar of docs/recipes.md: what it reads, what it says when it cannot."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Override, Quantize, Recipe, parse
+from fairopt.errors import InputError
+
+NF4 = Quantize("nf4", 64)
+
+
+def only(*steps: Quantize | Magnitude) -> Recipe:
+    return Recipe(Chain(steps))
+
+
+@pytest.mark.parametrize(
+    ("text", "recipe"),
+    [
+        ("nf4", only(NF4)),
+        ("nf4:block=32", only(Quantize("nf4", 32))),
+        ("fp4", only(Quantize("fp4", 64))),
+        ("int8", only(Quantize("int8", 128))),
+        ("int8:g=64,pad", only(Quantize("int8", 64, pad=True))),
+        ("int4", only(Quantize("int4_sym", 128))),
+        ("int4:sym", only(Quantize("int4_sym", 128))),
+        ("int4:g=32,asym", only(Quantize("int4_asym", 32))),
+        ("int4:asym,g=32", only(Quantize("int4_asym", 32))),
+        ("magnitude:0.5", only(Magnitude(0.5))),
+        ("magnitude:.25", only(Magnitude(0.25))),
+        ("magnitude:2:4", only(Magnitude(KeepNOfM(2, 4)))),
+        ("magnitude:2:4+int4:g=32", only(Magnitude(KeepNOfM(2, 4)), Quantize("int4_sym", 32))),
+        (" magnitude : 0.5 + nf4 ", only(Magnitude(0.5), NF4)),
+        (
+            "nf4;*.down_proj=int8:g=64;keep=lm_head,*.layers.0.*",
+            Recipe(
+                Chain((NF4,)),
+                (Override("*.down_proj", Chain((Quantize("int8", 64),))),),
+                ("lm_head", "*.layers.0.*"),
+            ),
+        ),
+        ("*.up_proj=magnitude:0.5+nf4", Recipe(None, (Override("*.up_proj", Chain((Magnitude(0.5), NF4))),))),
+        ("nf4;keep=a;keep=b", Recipe(Chain((NF4,)), (), ("a", "b"))),
+    ],
+)
+def test_text_reads_as_recipe(text: str, recipe: Recipe) -> None:
+    assert parse(text) == recipe
+
+
+def test_canonical_text_leaves_defaults_out_and_orders_options() -> None:
+    assert str(parse("int4:asym,g=128")) == "int4:asym"
+    assert str(parse("nf4:block=64")) == "nf4"
+    assert str(parse("int4:pad,asym,g=32")) == "int4:g=32,asym,pad"
+    assert str(parse("nf4 ; keep = b , a")) == "nf4;keep=b,a"
+
+
+blocks = st.integers(1, 256).map(lambda n: 16 * n)
+quantizers = st.builds(
+    Quantize, st.sampled_from(["nf4", "fp4", "int8", "int4_sym", "int4_asym"]), blocks, st.booleans()
+)
+n_of_m = st.tuples(st.integers(1, 31), st.integers(1, 31)).map(lambda t: KeepNOfM(t[0], t[0] + t[1]))
+ratios = st.floats(0, 1, exclude_min=True, exclude_max=True)
+magnitudes = st.builds(Magnitude, ratios | n_of_m)
+chains = st.builds(
+    lambda prunes, last: Chain((*prunes, last)), st.lists(magnitudes, max_size=2), quantizers | magnitudes
+)
+globs = st.text("abcdefghij_.*?[]!-0123456789", min_size=1).filter(lambda glob: glob != "keep")
+overrides = st.lists(st.builds(Override, globs, chains), max_size=3).map(tuple)
+keeps = st.lists(globs, max_size=3).map(tuple)
+recipes = st.builds(Recipe, chains, overrides, keeps) | st.builds(Recipe, st.none(), overrides.filter(bool), keeps)
+
+
+@given(recipes)
+def test_every_recipe_is_its_own_text(recipe: Recipe) -> None:
+    assert parse(str(recipe)) == recipe
+
+
+@given(recipes)
+def test_the_mapping_of_a_recipe_reads_as_the_recipe(recipe: Recipe) -> None:
+    if len({override.glob for override in recipe.overrides}) < len(recipe.overrides):
+        return  # a mapping has each glob once
+    mapping = {
+        "default": str(recipe.chain) if recipe.chain else None,
+        "overrides": {override.glob: str(override.chain) for override in recipe.overrides},
+        "keep": list(recipe.keep),
+    }
+    assert parse(mapping) == recipe
+
+
+@given(st.text(max_size=40) | st.text("nf4int8magnitudekeep:=,;+. 0123*", max_size=40))
+def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
+    try:
+        recipe = parse(text)
+    except InputError:
+        return
+    assert parse(str(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "step must be a word, got nothing at column 1 of ''"),
+        (
+            "nf5",
+            "step must be one of fp4, int4, int8, magnitude, nf4, got 'nf5' at column 1 of 'nf5'; did you mean nf4?",
+        ),
+        ("nf4:g=32", "nf4 option must be one of block=N, pad, got 'g' at column 5 of 'nf4:g=32'"),
+        (
+            "magnitude:0.5+int4:asim",
+            "int4 option must be one of asym, g=N, pad, sym, got 'asim' at column 20 of 'magnitude:0.5+int4:asim'; "
+            "did you mean asym or sym?",
+        ),
+        ("int4:g=32,g=64", "int4 option must be given once, got 'g' at column 11 of 'int4:g=32,g=64'"),
+        ("int4:sym,asym", "int4 option must be given once, got 'asym' at column 10 of 'int4:sym,asym'"),
+        ("int8:g=x", "int8 g must be whole numbers, got 'x' at column 6 of 'int8:g=x'"),
+        ("nf4:block=60", "nf4 block must be a multiple of 16 from 16 to 4096, got 60 at column 1 of 'nf4:block=60'"),
+        ("int8:g=8192", "int8 g must be a multiple of 16 from 16 to 4096, got 8192 at column 1 of 'int8:g=8192'"),
+        ("nf4:pad=1", "nf4 option must be one of block=N, pad, got 'pad' at column 5 of 'nf4:pad=1'"),
+        (
+            "magnitude",
+            "magnitude amount must be a ratio (0.5) or n:m (2:4), got 'magnitude' at column 1 of 'magnitude'",
+        ),
+        ("magnitude:1.5", "magnitude ratio must be between 0 and 1, got 1.5 at column 1 of 'magnitude:1.5'"),
+        ("magnitude:4:4", "n:m must be 0 < n < m, got 4:4 at column 1 of 'magnitude:4:4'"),
+        (
+            "int8+nf4",
+            "chain must have at most one quantiser, as its last step, got 'int8+nf4' at column 1 of 'int8+nf4'",
+        ),
+        (
+            "nf4;*=int8+magnitude:0.5",
+            "chain must have at most one quantiser, as its last step, got 'int8+magnitude:0.5' "
+            "at column 7 of 'nf4;*=int8+magnitude:0.5'",
+        ),
+        ("nf4+", "step must be a word, got nothing at column 5 of 'nf4+'"),
+        ("nf4 int8", "text must be '+' or ';' or the end, got 'int8' at column 5 of 'nf4 int8'"),
+        ("nf4;int8", "clause must be glob=chain or keep=globs, got 'int8' at column 5 of 'nf4;int8'"),
+        ("nf4;keep=", "glob must be a word, got nothing at column 10 of 'nf4;keep='"),
+        ("keep=lm_head", "text must have a chain or an override, got 'keep=lm_head' at column 1 of 'keep=lm_head'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_named_with_its_column(text: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse(text)
+    assert str(error.value) == f"recipe: {message}"
+
+
+@pytest.mark.parametrize("word", ["gptq:int4,g=128", "awq:int4", "wanda:2:4", "sparsegpt:0.5", "hqq", "kv4"])
+def test_words_of_other_methods_are_unknown(word: str) -> None:
+    with pytest.raises(InputError, match="step must be one of fp4, int4, int8, magnitude, nf4"):
+        parse(word)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"defaults": "nf4"}, "keys must be default, overrides, keep, got 'defaults'"),
+        ({"default": "nf4", "keep": "lm_head"}, "keep must be a list of globs, got 'lm_head'"),
+        ({"default": "nf4", "overrides": ["int8"]}, r"overrides must be a mapping from glob to chain, got \['int8'\]"),
+        ({"default": "nf4", "overrides": {"a;b": "int8"}}, "glob must be a layer name .* got 'a;b'"),
+        ({"default": "nf4;keep=a"}, "text must be '\\+' or the end, got ';' at column 4"),
+        ({"keep": ["lm_head"]}, "must have a chain or an override"),
+    ],
+)
+def test_what_a_mapping_cannot_say(mapping: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse(mapping)
+
+
+def test_objects_are_checked_like_text() -> None:
+    with pytest.raises(InputError, match="format must be one of nf4, fp4, int8, int4_sym, int4_asym, got 'int4'"):
+        Quantize("int4", 64)
+    with pytest.raises(InputError, match="at most one quantiser"):
+        Chain((NF4, NF4))
+    with pytest.raises(InputError, match="other than the word 'keep'"):
+        Override("keep", Chain((NF4,)))
