@@ -1,0 +1,23 @@
+// Which way do the flips point? Tests of direction only: a margin belongs to paired_binary.
+#pragma once
+#include <cstdint>
+
+#include "fairopt/interval.h"
+
+namespace fairopt::stats {
+
+enum class McNemarMethod : std::uint8_t { kExact, kMidP };
+enum class Alternative : std::uint8_t { kTwoSided, kWorse, kBetter };
+
+/// p value of "a flip is as likely for the worse as for the better", given their total. No flip at all gives 1.
+/// Mid-p counts half of the observed outcome: Fagerland, Lydersen and Laake (2013), BMC Med. Res. Methodol. 13:91.
+/// Throws std::invalid_argument when a count is negative.
+double mcnemar(std::int64_t worse, std::int64_t better, McNemarMethod method, Alternative alternative);
+
+/// Mid-p interval of the share of flips that are for the better. No flip at all gives NaN.
+Interval better_share(std::int64_t worse, std::int64_t better, double level);
+
+/// Wilson's score interval of x out of n. n = 0 gives NaN. Throws std::invalid_argument unless 0 <= x <= n.
+Interval wilson(std::int64_t x, std::int64_t n, double level);
+
+}  // namespace fairopt::stats

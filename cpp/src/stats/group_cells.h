@@ -1,0 +1,42 @@
+// Items reduced to (cluster, group) cells: all that the contrasts between groups need.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fairopt/who_pays.h"
+
+namespace fairopt::stats {
+
+struct GroupCell {
+  std::int64_t group;
+  double size;  // items
+  double sum;   // of d - origin
+};
+
+struct GroupTotal {
+  double n = 0;
+  double mean = 0;     // of d - origin
+  double squares = 0;  // sum of squared cell sizes
+  std::int64_t n_clusters = 0;
+  std::string reason;  // why its variance is undefined
+};
+
+struct GroupCells {
+  std::vector<GroupCell> cells;            // cluster by cluster
+  std::vector<std::size_t> cluster_begin;  // one more entry than clusters
+  std::vector<GroupTotal> groups;
+  std::vector<double> overlap;  // [groups, groups]: sum over clusters of u_ch u_ch'
+  double origin = 0;
+
+  double overlap_squared(std::int64_t a, std::int64_t b) const {
+    const double value = overlap[static_cast<std::size_t>(a) * groups.size() + static_cast<std::size_t>(b)];
+    return value * value;
+  }
+};
+
+/// Throws std::invalid_argument `who_pays: ...` when lengths differ or an id is out of range. O(items + clusters G^2).
+GroupCells group_cells(const GroupedItems& items);
+
+}  // namespace fairopt::stats

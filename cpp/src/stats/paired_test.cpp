@@ -1,0 +1,69 @@
+#include "stats/paired_test.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "stats/check.h"
+
+namespace fairopt::stats {
+namespace {
+
+// The smallest samples at which simulation found the claims' error rates to hold: docs/statistics.md, "Support".
+constexpr std::int64_t kShipClusters = 20;
+constexpr std::int64_t kHoldClusters = 10;
+constexpr double kShipEffectiveClusters = 8;
+constexpr std::int64_t kShipItems = 100;  // a jump that hits 3 % of items is missed with probability .97^100 = 5 %
+
+}  // namespace
+
+PairedTest blank_test(const TestOptions& options) {
+  PairedTest test;
+  test.margin = options.margin;
+  test.level = 1 - 2 * options.alpha;
+  test.discordance = test.design_effect = test.icc = kNaN;
+  return test;
+}
+
+PairedTest undefined_test(const TestOptions& options, std::string reason) {
+  PairedTest test = blank_test(options);
+  test.estimate = test.low = test.high = test.se = test.df = test.p_ok = test.p_bad = kNaN;
+  test.p_above_low = test.p_below_low = test.p_above_high = test.p_below_high = kNaN;
+  test.reason = std::move(reason);
+  return test;
+}
+
+void read_as(GateKind kind, PairedTest& test) {
+  test.kind = kind;
+  if (kind == GateKind::kNonInferiority) {
+    test.p_ok = test.p_above_low;
+    test.p_bad = test.p_below_low;
+  } else {
+    test.p_ok = std::max(test.p_above_low, test.p_below_high);
+    test.p_bad = std::min(2 * std::min(test.p_below_low, test.p_above_high), 1.0);  // in this order NaN stays NaN
+  }
+}
+
+void require_cluster_support(PairedTest& test) {
+  if (test.n_clusters < kShipClusters) {
+    test.no_ship = fmt::format("{} clusters, a claim of no harm needs {}", test.n_clusters, kShipClusters);
+  } else if (test.n_eff < kShipEffectiveClusters) {
+    test.no_ship = fmt::format("clusters so unequal that they are worth {:.1f}, a claim of no harm needs {:.0f}",
+                               test.n_eff, kShipEffectiveClusters);
+  }
+  if (test.n_clusters < kHoldClusters) {
+    test.no_hold = fmt::format("{} clusters, a claim of harm needs {}", test.n_clusters, kHoldClusters);
+  }
+}
+
+void require_mean_support(PairedTest& test) {
+  if (test.n_clusters < test.n) require_cluster_support(test);
+  if (test.n < kShipItems) test.no_ship = fmt::format("{} items, a claim of no harm needs {}", test.n, kShipItems);
+  if (test.se == 0) test.no_ship = "all differences are equal: their spread is unknown";
+}
+
+PairedTest equivalence(PairedTest test) {
+  read_as(GateKind::kEquivalence, test);
+  return test;
+}
+
+}  // namespace fairopt::stats
