@@ -2,4 +2,9 @@
 #pragma once
 #include <pybind11/pybind11.h>
 
-namespace fairopt::bindings {}
+namespace fairopt::bindings {
+
+void bind_metrics(pybind11::module_& m);
+void bind_stats(pybind11::module_& m);
+
+}  // namespace fairopt::bindings

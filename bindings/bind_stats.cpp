@@ -1,0 +1,245 @@
+// fairopt.stats calls these. Results cross as dicts whose keys are the fields of the Python dataclasses.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "bind.h"
+#include "bind_arrays.h"
+#include "bind_enum.h"
+#include "fairopt/churn.h"
+#include "fairopt/clustered_mean.h"
+#include "fairopt/distributions.h"
+#include "fairopt/mcnemar.h"
+#include "fairopt/multiplicity.h"
+#include "fairopt/paired_test.h"
+#include "fairopt/power.h"
+#include "fairopt/tango.h"
+#include "fairopt/verdict.h"
+#include "fairopt/who_pays.h"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace fairopt::bindings {
+namespace {
+
+using stats::FlipCounts;
+Doubles array(const std::vector<double>& values) {
+  return Doubles(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+py::dict record(const stats::Interval& interval) {
+  return py::dict("low"_a = interval.low, "high"_a = interval.high, "level"_a = interval.level);
+}
+
+py::dict record(const stats::PairedTest& test) {
+  const bool equivalence = test.kind == stats::GateKind::kEquivalence;
+  return py::dict("kind"_a = equivalence ? "equivalence" : "non_inferiority", "margin"_a = test.margin,
+                  "estimate"_a = test.estimate, "low"_a = test.low, "high"_a = test.high, "level"_a = test.level,
+                  "se"_a = test.se, "df"_a = test.df, "n"_a = test.n, "n_clusters"_a = test.n_clusters,
+                  "n_eff"_a = test.n_eff, "discordance"_a = test.discordance, "design_effect"_a = test.design_effect,
+                  "icc"_a = test.icc, "p_ok"_a = test.p_ok, "p_bad"_a = test.p_bad, "p_above_low"_a = test.p_above_low,
+                  "p_below_low"_a = test.p_below_low, "p_above_high"_a = test.p_above_high,
+                  "p_below_high"_a = test.p_below_high, "reason"_a = test.reason, "no_ship"_a = test.no_ship,
+                  "no_hold"_a = test.no_hold, "warning"_a = test.warning);
+}
+
+py::dict record(const stats::Contrast& contrast) {
+  return py::dict("group"_a = contrast.group, "n"_a = contrast.n, "n_clusters"_a = contrast.n_clusters,
+                  "n_eff"_a = contrast.n_eff, "delta"_a = contrast.delta, "estimate"_a = contrast.estimate,
+                  "low"_a = contrast.low, "high"_a = contrast.high, "se"_a = contrast.se, "df"_a = contrast.df,
+                  "t"_a = contrast.t, "p"_a = contrast.p, "p_holm"_a = contrast.p_holm, "reason"_a = contrast.reason,
+                  "no_claim"_a = contrast.no_claim);
+}
+
+py::list records(const std::vector<stats::Contrast>& contrasts) {
+  py::list list;
+  for (const stats::Contrast& contrast : contrasts) list.append(record(contrast));
+  return list;
+}
+
+py::dict record(const stats::ClusteredMean& mean) {
+  return py::dict("mean"_a = mean.mean, "variance"_a = mean.variance, "df"_a = mean.df, "n"_a = mean.n,
+                  "n_clusters"_a = mean.n_clusters, "n_eff"_a = mean.n_eff, "reason"_a = mean.reason);
+}
+
+void bind_distributions(py::module_& m) {
+  m.def("normal_cdf", py::vectorize(stats::normal_cdf), "z"_a);
+  m.def("normal_quantile", py::vectorize(stats::normal_quantile), "p"_a);
+  m.def("student_t_sf", py::vectorize(stats::student_t_sf), "t"_a, "df"_a);
+  m.def("student_t_quantile", py::vectorize(stats::student_t_quantile), "p"_a, "df"_a);
+  m.def("incomplete_beta", py::vectorize(stats::incomplete_beta), "a"_a, "b"_a, "x"_a);
+  m.def("binomial_pmf", py::vectorize(stats::binomial_pmf), "k"_a, "n"_a, "p"_a);
+  m.def("binomial_cdf", py::vectorize(stats::binomial_cdf), "k"_a, "n"_a, "p"_a);
+  m.def("binomial_sf", py::vectorize(stats::binomial_sf), "k"_a, "n"_a, "p"_a);
+}
+
+void bind_paired_tests(py::module_& m) {
+  m.def(
+      "tango",
+      [](double worse, double better, double n, double kappa, double level) {
+        return record(stats::tango({worse, better, n}, {kappa, level}));
+      },
+      "worse"_a, "better"_a, "n"_a, "kappa"_a, "level"_a);
+  m.def(
+      "paired_binary",
+      [](double worse, double better, double n, double margin, double alpha, double kappa) {
+        return record(stats::paired_binary({worse, better, n}, {margin, alpha, kappa}));
+      },
+      "worse"_a, "better"_a, "n"_a, "margin"_a, "alpha"_a, "kappa"_a);
+  m.def(
+      "paired_binary_clustered",
+      [](const Ints& worse, const Ints& better, const Ints& sizes, double margin, double alpha, double kappa) {
+        const stats::ClusteredFlips flips{view(worse), view(better), view(sizes)};
+        return record(without_gil([&] { return stats::paired_binary_clustered(flips, {margin, alpha, kappa}); }));
+      },
+      "worse"_a, "better"_a, "sizes"_a, "margin"_a, "alpha"_a, "kappa"_a);
+  m.def(
+      "paired_mean",
+      [](const Doubles& d, const Ints& clusters, double margin, double alpha) {
+        const auto values = view(d);
+        const auto ids = view(clusters);
+        return record(without_gil([&] { return stats::paired_mean(values, ids, {margin, alpha}); }));
+      },
+      "d"_a, "clusters"_a, "margin"_a, "alpha"_a);
+  m.def(
+      "equivalence",
+      [](double p_above_low, double p_below_low, double p_above_high, double p_below_high) {
+        stats::PairedTest test;
+        test.p_above_low = p_above_low;
+        test.p_below_low = p_below_low;
+        test.p_above_high = p_above_high;
+        test.p_below_high = p_below_high;
+        test = stats::equivalence(test);
+        return py::make_tuple(test.p_ok, test.p_bad);
+      },
+      "p_above_low"_a, "p_below_low"_a, "p_above_high"_a, "p_below_high"_a);
+  m.def(
+      "clustered_mean",
+      [](const Doubles& values, const Ints& clusters, const std::string& kind) {
+        using stats::ClusterVariance;
+        const auto variance = choose<ClusterVariance>("clustered_mean", "kind", kind,
+                                                      {{"CR0", ClusterVariance::kCR0},
+                                                       {"CR1", ClusterVariance::kCR1},
+                                                       {"CR2", ClusterVariance::kCR2},
+                                                       {"CR3", ClusterVariance::kCR3}});
+        const auto items = view(values);
+        const auto ids = view(clusters);
+        return record(without_gil(
+            [&] { return stats::clustered_mean(stats::cluster_totals(items, ids, "clustered_mean"), variance); }));
+      },
+      "values"_a, "clusters"_a, "kind"_a);
+}
+
+void bind_counts(py::module_& m) {
+  m.def(
+      "mcnemar",
+      [](std::int64_t worse, std::int64_t better, const std::string& method, const std::string& alternative) {
+        using stats::Alternative;
+        using stats::McNemarMethod;
+        return stats::mcnemar(worse, better,
+                              choose<McNemarMethod>("mcnemar", "method", method,
+                                                    {{"exact", McNemarMethod::kExact}, {"midp", McNemarMethod::kMidP}}),
+                              choose<Alternative>("mcnemar", "alternative", alternative,
+                                                  {{"two-sided", Alternative::kTwoSided},
+                                                   {"worse", Alternative::kWorse},
+                                                   {"better", Alternative::kBetter}}));
+      },
+      "worse"_a, "better"_a, "method"_a, "alternative"_a);
+  m.def(
+      "better_share",
+      [](std::int64_t worse, std::int64_t better, double level) {
+        return record(stats::better_share(worse, better, level));
+      },
+      "worse"_a, "better"_a, "level"_a);
+  m.def(
+      "wilson", [](std::int64_t x, std::int64_t n, double level) { return record(stats::wilson(x, n, level)); }, "x"_a,
+      "n"_a, "level"_a);
+  m.def("odd_one_out", &stats::odd_one_out, "compressed_odd"_a, "base_odd"_a);
+  m.def("noise_ceiling", &stats::noise_ceiling, "flips"_a, "n"_a, "alpha"_a);
+  m.def("holm", [](const Doubles& p) { return array(stats::holm(view(p))); }, "p"_a);
+  m.def("benjamini_hochberg", [](const Doubles& p) { return array(stats::benjamini_hochberg(view(p))); }, "p"_a);
+}
+
+void bind_who_pays(py::module_& m) {
+  m.def(
+      "who_pays",
+      [](const Doubles& d, const Ints& groups, std::int64_t n_groups, const Ints& clusters, double alpha) {
+        const stats::GroupedItems items{view(d), view(groups), n_groups, view(clusters)};
+        return records(without_gil([&] { return stats::who_pays(items, alpha); }));
+      },
+      "d"_a, "groups"_a, "n_groups"_a, "clusters"_a, "alpha"_a);
+  m.def(
+      "who_pays_binary",
+      [](const std::vector<std::array<double, 3>>& groups, double alpha) {
+        std::vector<FlipCounts> counts;
+        for (const auto& [worse, better, n] : groups) counts.push_back({worse, better, n});
+        return records(stats::who_pays_binary(counts, alpha));
+      },
+      "groups"_a, "alpha"_a);
+  m.def(
+      "contrast_test",
+      [](const py::dict& contrast, double margin, double alpha) {
+        stats::Contrast c;
+        c.n = contrast["n"].cast<std::int64_t>();
+        c.n_clusters = contrast["n_clusters"].cast<std::int64_t>();
+        c.n_eff = contrast["n_eff"].cast<double>();
+        c.estimate = contrast["estimate"].cast<double>();
+        c.se = contrast["se"].cast<double>();
+        c.df = contrast["df"].cast<double>();
+        c.reason = contrast["reason"].cast<std::string>();
+        c.no_claim = contrast["no_claim"].cast<std::string>();
+        return record(stats::contrast_test(c, {margin, alpha}));
+      },
+      "contrast"_a, "margin"_a, "alpha"_a);
+}
+
+void bind_power_and_verdict(py::module_& m) {
+  m.def(
+      "min_detectable",
+      [](double discordance, double n, double alpha, double power, std::int64_t gates, double design_effect,
+         double kappa, const std::string& method) {
+        const bool score = choose<bool>("min_detectable", "method", method, {{"score", true}, {"simple", false}});
+        return (score ? stats::min_detectable : stats::min_detectable_simple)(
+            discordance, n, {alpha, power, gates, design_effect, kappa});
+      },
+      "discordance"_a, "n"_a, "alpha"_a, "power"_a, "gates"_a, "design_effect"_a, "kappa"_a, "method"_a);
+  m.def(
+      "min_detectable_mean",
+      [](double se, double alpha, double power, std::int64_t gates) {
+        return stats::min_detectable_mean(se, {alpha, power, gates});
+      },
+      "se"_a, "alpha"_a, "power"_a, "gates"_a);
+  m.def(
+      "verdict",
+      [](const std::vector<std::tuple<double, double, bool, bool, bool>>& gates, double alpha_ship, double alpha_hold) {
+        std::vector<stats::Gate> all;
+        for (const auto& [p_ok, p_bad, undefined, no_ship, no_hold] : gates) {
+          all.push_back({p_ok, p_bad, undefined, no_ship, no_hold});
+        }
+        const stats::Verdict found = stats::verdict(all, {alpha_ship, alpha_hold});
+        constexpr std::array<const char*, 3> decisions{"SHIP", "HOLD", "INCONCLUSIVE"};
+        constexpr std::array<const char*, 4> words{"pass", "fail", "undecided", "undefined"};
+        py::list states;
+        for (const auto state : found.states) states.append(words[static_cast<std::size_t>(state)]);
+        return py::dict("decision"_a = decisions[static_cast<std::size_t>(found.decision)],
+                        "p_bad_holm"_a = found.p_bad_holm, "states"_a = states, "deciding"_a = found.deciding);
+      },
+      "gates"_a, "alpha_ship"_a, "alpha_hold"_a);
+}
+
+}  // namespace
+
+void bind_stats(py::module_& m) {
+  bind_distributions(m);
+  bind_paired_tests(m);
+  bind_counts(m);
+  bind_who_pays(m);
+  bind_power_and_verdict(m);
+}
+
+}  // namespace fairopt::bindings

@@ -1,0 +1,38 @@
+"""What goes into ``fairopt._core``: one-dimensional arrays of the right type, checked with the op's name."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def _flat(op: str, argument: str, value: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    array: npt.NDArray[np.generic] = np.asarray(value)
+    if array.ndim != 1:
+        raise ValueError(f"{op}: {argument} must be one-dimensional, got shape {array.shape}")
+    return array
+
+
+def reals(op: str, argument: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Numbers as float64."""
+    array = _flat(op, argument, value)
+    if array.size and array.dtype.kind not in "fiub":
+        raise ValueError(f"{op}: {argument} must be real numbers, got dtype {array.dtype}")
+    return np.ascontiguousarray(array, np.float64)
+
+
+def counts(op: str, argument: str, value: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Whole numbers as int64; floats are refused, not truncated."""
+    array = _flat(op, argument, value)
+    if array.size and array.dtype.kind not in "iub":
+        raise ValueError(f"{op}: {argument} must be whole numbers, got dtype {array.dtype}")
+    return np.ascontiguousarray(array, np.int64)
+
+
+def ids(op: str, argument: str, labels: npt.ArrayLike, n: int) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Sorted distinct labels as text, and the index of each item's label."""
+    array = _flat(op, argument, labels)
+    if array.size != n:
+        raise ValueError(f"{op}: {argument} must be one label for each of {n} items, got {array.size}")
+    distinct, codes = np.unique(array, return_inverse=True)
+    return [str(label) for label in distinct], np.ascontiguousarray(codes, np.int64)
