@@ -62,6 +62,7 @@ class GateResult:
     min_detectable: float  # margin that a true no-change would pass with 80 % power
     items_needed: int | None  # "at least": for an undecided gate, were the change to stay as it is
     reason: str
+    quantity: Literal["delta", "tau"] = "delta"  # which of the group's numbers the limit is for
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Inline SVG, drawn with classes only: a content-security policy forbids style attributes."""

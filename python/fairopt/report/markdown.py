@@ -1,0 +1,47 @@
+"""The report as Markdown, for a pull request or a terminal. The texts of benchmarks stay in ``report.json``."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from fairopt.report.page import Page
+from fairopt.report.text import markdown as escape
+
+SIGNS = {"pass": "✓", "fail": "✕", "undecided": "?", "undefined": "–"}
+
+
+def markdown(page: Page) -> str:
+    """Render the page; every value that a template prints is escaped, whatever it contains."""
+    return _template().render(page=page)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("fairopt.report"),
+        finalize=_escaped,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["fenced"] = fenced
+    environment.globals.update(sign=SIGNS)
+    return environment.get_template("report.md.j2")
+
+
+class _Fenced(str):
+    """Text that is already safe, because it stands in a code fence."""
+
+
+def fenced(text: str) -> _Fenced:
+    """A code fence longer than any run of backticks in ``text``."""
+    runs = [len(run) for run in "".join(c if c == "`" else " " for c in text).split()]
+    fence = "`" * max(3, 1 + max(runs, default=0))
+    return _Fenced(f"{fence}\n{text}\n{fence}")
+
+
+def _escaped(value: object) -> str:
+    return value if isinstance(value, _Fenced) else escape(str(value))

@@ -1,0 +1,51 @@
+"""Writing a report: all three files, each whole."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairopt.audit.result import AuditResult
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the report lies."""
+
+    html: Path
+    markdown: Path
+    json: Path
+
+
+def write(result: AuditResult, out_dir: str | os.PathLike[str]) -> Paths:
+    """Write ``report.html``, ``report.md`` and ``report.json`` into ``out_dir``, which is made if it is missing.
+
+    The same result gives the same bytes. Every file is written beside its place and renamed, so that a full disk or an
+    interruption leaves the old file, never half of a new one.
+
+    Raises:
+        OSError: ``out_dir`` cannot be written to.
+    """
+    from fairopt.report.document import document, dumps
+    from fairopt.report.html import html
+    from fairopt.report.markdown import markdown
+    from fairopt.report.page import page
+
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    laid_out = page(result)
+    paths = Paths(out / "report.html", out / "report.md", out / "report.json")
+    _replace(paths.html, html(result, laid_out))
+    _replace(paths.markdown, markdown(laid_out))
+    _replace(paths.json, dumps(document(result, laid_out)))
+    return paths
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,265 @@
+"""The report: its structure, its promises about security and determinism, and that its three files say the same."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+import report_samples as samples
+
+from fairopt.audit.result import AuditResult
+from fairopt.report import write
+from fairopt.report.flips import ON_PAGE
+from fairopt.report.page import page
+
+SAMPLES = (
+    samples.realistic,
+    samples.crows_only,
+    samples.hostile,
+    samples.many,
+    samples.undefined,
+    samples.not_comparable,
+)
+VOID = {"meta", "link", "input", "img", "br", "hr", "col"}
+# Words that the statistics cannot carry, or that say more about a model than a benchmark can.
+FORBIDDEN = re.compile(
+    r"significan|debias|unbias|bias-free|free of bias|fair model|lossless|no difference|\bsafe\b|\brobust\b|more biased"
+    r"|less biased|bias (increased|decreased|rose|fell)",
+    re.IGNORECASE,
+)
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, the text outside scripts and styles, and whether tags balance."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.stack: list[str] = []
+        self.text: list[str] = []
+        self.raw: dict[str, list[str]] = {"script": [], "style": []}
+        self.feed(text)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        assert len(dict(attrs)) == len(attrs), f"<{tag}> repeats an attribute"
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.stack and self.stack[-1] in self.raw:
+            self.raw[self.stack[-1]].append(data)
+        else:
+            self.text.append(data)
+
+    def all(self, *tags: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.elements if tag in tags]
+
+
+@dataclass(frozen=True)
+class Written:
+    result: AuditResult
+    folder: Path
+    html: str
+    found: Elements
+
+
+@pytest.fixture(scope="module", params=SAMPLES, ids=lambda make: make.__name__)
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    result = request.param()
+    path = write(result, tmp_path_factory.mktemp("report")).html
+    text = path.read_text(encoding="utf-8")
+    return Written(result, path.parent, text, Elements(text))
+
+
+def test_structure(written):
+    found = written.found
+    assert found.all("html") == [{"lang": "en"}]
+    assert len(found.all("h1")) == 1
+    levels = [int(tag[1]) for tag, _ in found.elements if re.fullmatch("h[1-6]", tag)]
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), "a heading level is skipped"
+    ids = [a["id"] for _, a in found.elements if "id" in a]
+    assert [i for i, n in Counter(ids).items() if n > 1] == []
+    for attribute in ("aria-labelledby", "for"):
+        assert {a[attribute] for _, a in found.elements if attribute in a} <= set(ids)
+    links = {a["href"] for a in found.all("a")}
+    assert {link[1:] for link in links} <= set(ids)
+    assert all(link.startswith("#") for link in links)
+
+
+def test_nothing_is_loaded_and_nothing_runs_but_our_script(written):
+    found = written.found
+    assert not found.all("img", "iframe", "object", "embed", "form", "base", "video", "audio", "source")
+    for tag, attributes in found.elements:
+        assert not [name for name in attributes if name.startswith("on") or name in {"style", "src", "srcset"}], tag
+    assert found.all("link") == [{"rel": "icon", "href": "data:,"}]
+    assert [a.get("type") for a in found.all("script")] == ["application/json", None]
+    assert "url(" not in found.raw["style"][0]
+    assert "@import" not in found.raw["style"][0]
+
+
+def test_content_security_policy_is_first_and_its_hashes_match(written):
+    text, found = written.html, written.found
+    head = text.index("<head>") + len("<head>")
+    assert text[head:].lstrip().startswith('<meta http-equiv="Content-Security-Policy"')
+    assert text.index("charset") < 1024  # browsers look no farther for it
+    policy = found.all("meta")[0]["content"] or ""
+    for directive, content in (("script-src", found.raw["script"][-1]), ("style-src", found.raw["style"][0])):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+
+
+def test_same_result_gives_the_same_bytes(written, tmp_path):
+    result, folder = written.result, written.folder
+    again = write(result, tmp_path)
+    for path in (again.html, again.markdown, again.json):
+        assert path.read_bytes() == (folder / path.name).read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json", "report.md"]
+
+
+def test_words_that_are_never_said(written):
+    for name in ("report.html", "report.md", "report.json"):
+        assert FORBIDDEN.findall((written.folder / name).read_text(encoding="utf-8")) == []
+
+
+def test_json_follows_its_schema_and_the_page_embeds_it(written):
+    result, folder = written.result, written.folder
+    schema = json.loads(files("fairopt.report").joinpath("schema", "report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    def no_constant(name: str) -> None:
+        pytest.fail(f"{name} is not JSON")
+
+    data = json.loads((folder / "report.json").read_text(encoding="utf-8"), parse_constant=no_constant)
+    jsonschema.validate(data, schema)
+    embedded = json.loads(written.found.raw["script"][0], parse_constant=no_constant)
+    jsonschema.validate(embedded, schema)
+    if sum(len(v.flips) for v in result.variants) <= ON_PAGE:
+        assert embedded == data
+
+
+def test_html_and_markdown_print_every_sentence_and_number_of_the_page(written):
+    result, folder = written.result, written.folder
+    laid_out = page(result)
+    page_text = " ".join("".join(written.found.text).split())
+    source = (folder / "report.md").read_text(encoding="utf-8")
+    markdown = " ".join(re.sub(r"\\(.)", r"\1", source).split())
+    expected = [laid_out.headline, laid_out.lead, laid_out.checks_sentence, laid_out.exit_meaning, *laid_out.limits]
+    for card in laid_out.cards:
+        expected += [card.name, card.decision, card.why, card.settle, card.size]
+        expected += [text for block in card.blocks for line in block.lines for text in (line.group, line.estimate)]
+    for forest in laid_out.forests:
+        expected += [forest.title, forest.noise, forest.limits, *(note.text for note in forest.notes)]
+        for group in (g for panel in forest.panels for g in panel.groups + panel.folded):
+            expected += [group.name, *group.facts]
+            expected += [text for row in group.rows for text in (row.levels, row.change, row.interval, row.word)]
+    for line in laid_out.sensitivity:
+        expected += [line.levels, line.change, line.interval, line.most]
+    for medium, text in (("html", page_text), ("markdown", markdown)):
+        missing = [e for e in expected if " ".join(e.split()) not in text]
+        assert missing == [], medium
+
+
+def test_counts_on_the_page_are_the_counts_in_the_data():
+    result = samples.crows_only()
+    laid_out = page(result)
+    assert laid_out.flips.total == sum(len(v.flips) for v in result.variants)
+    for key, variant in enumerate(result.variants):
+        total = variant.metrics[0].groups[0]
+        listed = [f for f in variant.flips if f.metric == variant.metrics[0].id]
+        assert sum(f.direction == "worse" for f in listed) == total.worse
+        assert sum(f.direction == "better" for f in listed) == total.better
+        line = laid_out.forests[0].directions[key]
+        assert (line.worse, line.better) == (str(total.worse), str(total.better))
+
+
+def test_not_comparable_stops_the_report(tmp_path):
+    paths = write(samples.not_comparable(), tmp_path)
+    data = json.loads(paths.json.read_text(encoding="utf-8"))
+    assert (data["decision"], data["exit_code"], data["variants"]) == ("NOT COMPARABLE", 3, [])
+    assert data["headline"] == "Not comparable: nf4 and the base model differ in tokenizer."
+    text = paths.html.read_text(encoding="utf-8")
+    assert "NOT COMPARABLE." in text
+    for absent in ('class="card', 'id="groups"', 'id="flips"', "+2.5", "SHIP</span>"):
+        assert absent not in text
+
+
+def test_many_flips_are_cut_on_the_page_and_kept_in_the_json(tmp_path):
+    result = samples.many()
+    total = sum(len(v.flips) for v in result.variants)
+    assert total > ON_PAGE
+    paths = write(result, tmp_path)
+    found = Elements(paths.html.read_text(encoding="utf-8"))
+    carried = sum(len(v["flips"]) for v in json.loads(found.raw["script"][0])["variants"])
+    assert 0 < carried <= ON_PAGE
+    assert f"This page carries the {carried:,} with the largest change" in " ".join("".join(found.text).split())
+    assert sum(len(v["flips"]) for v in json.loads(paths.json.read_text(encoding="utf-8"))["variants"]) == total
+
+
+def test_many_groups_are_folded_and_many_variants_get_a_table_each():
+    forest = page(samples.many()).forests[0]
+    assert [panel.alone for panel in forest.panels] == [True] * 6
+    for panel in forest.panels:
+        assert panel.groups[0].everyone
+        assert len(panel.groups) == 31
+        assert len(panel.folded) == 10
+        closest = min(g.order_bound for g in panel.groups[1:] if g.rows[0].state == "undecided")
+        assert all(g.order_bound <= closest for g in panel.folded)
+
+
+def test_hostile_texts_stay_text(tmp_path):
+    result = samples.hostile()
+    paths = write(result, tmp_path)
+    text = paths.html.read_text(encoding="utf-8")
+    found = Elements(text)
+    assert not found.all("img")
+    assert len(found.all("script")) == 2
+    assert samples.HOSTILE not in text, "unescaped"
+    shown = "".join(found.text)
+    assert samples.HOSTILE in shown
+    assert "⟨U+202E⟩gnp.exe" in shown
+    assert "⟨U+0007⟩bell⟨U+200B⟩" in shown
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\u0007]", text)
+    markdown = paths.markdown.read_text(encoding="utf-8")
+    fence = re.search(r"^(`{3,})\n(.*?)\n\1$", markdown, re.DOTALL | re.MULTILINE)
+    assert fence and len(fence[1]) == 4, "the command contains three backticks"
+    outside = markdown.replace(fence[0], "")
+    assert not re.search(r"(?<!\\)<", outside)
+    assert not re.search(r"(?<!\\)`", outside)
+    table = [line for line in outside.splitlines() if line.startswith("| \\</script")]
+    header = next(line for line in outside.splitlines() if line.startswith("| variant | verdict"))
+    assert table
+    assert len(re.findall(r"(?<!\\)\|", table[0])) == header.count("|")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    old = write(samples.crows_only(), tmp_path).html.read_bytes()
+
+    def full_disk(self: Path, *args: object, **kwargs: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write(samples.undefined(), tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == old
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json", "report.md"]
