@@ -129,53 +129,38 @@ def sensitivity(column: int) -> MetricResult:
     return replace(metric, id="crows/ll_mean", title="Stereotype preference per token", gated=False)
 
 
+def phantom_effect(group: str, axis: str, n: int, base: float, delta: float, tau: float) -> GroupEffect:
+    half = 0.7 / math.sqrt(n)
+    return GroupEffect(
+        group=group,
+        axis=axis,
+        n=n,
+        n_clusters=n // 4,
+        base=base,
+        variant=base + delta,
+        delta=delta,
+        low=delta - half,
+        high=delta + half,
+        worse=None,
+        better=None,
+        ties_base=0,
+        ties_variant=0,
+        tau=tau,
+        tau_low=tau - 1.2 * half,
+        tau_high=tau + 1.2 * half,
+        tau_p=NAN if math.isnan(tau) else 0.0001 if tau > 0.2 else 0.6,
+        pays=tau > 0.2,
+        reason="",
+    )
+
+
 def phantom(column: int) -> MetricResult:
     shift = (0.01, 0.04, -0.06)[column]
-    rows = []
+    groups = [phantom_effect("all", "", 1200, 0.1, shift, NAN)]
     for axis, names in (("people", "Vesk Orrin Talu Brask Ilmi"), ("town", "Dorn Kelva Ashby Morrow Pell")):
         for k, name in enumerate(names.split()):
             tau = 0.31 if (column, name) == (2, "Orrin") else 0.02 * (k - 2)
-            delta = shift + tau
-            rows.append(
-                GroupEffect(
-                    group=name,
-                    axis=axis,
-                    n=120,
-                    n_clusters=30,
-                    base=0.8 - 0.3 * k,
-                    variant=0.8 - 0.3 * k + delta,
-                    delta=delta,
-                    low=delta - 0.07,
-                    high=delta + 0.07,
-                    worse=None,
-                    better=None,
-                    ties_base=0,
-                    ties_variant=0,
-                    tau=tau,
-                    tau_low=tau - 0.08,
-                    tau_high=tau + 0.08,
-                    tau_p=0.0001 if tau > 0.2 else 0.6,
-                    pays=tau > 0.2,
-                    reason="",
-                )
-            )
-    everyone = replace(
-        rows[0],
-        group="all",
-        axis="",
-        n=1200,
-        n_clusters=300,
-        base=0.1,
-        variant=0.1 + shift,
-        delta=shift,
-        low=shift - 0.02,
-        high=shift + 0.02,
-        tau=NAN,
-        tau_low=NAN,
-        tau_high=NAN,
-        tau_p=NAN,
-        pays=False,
-    )
+            groups.append(phantom_effect(name, axis, 120, 0.8 - 0.3 * k, shift + tau, tau))
     return MetricResult(
         benchmark="phantom_pairs",
         id="phantom/log_odds",
@@ -184,7 +169,7 @@ def phantom(column: int) -> MetricResult:
         unit="log-odds",
         harm="either",
         gated=True,
-        groups=(everyone, *rows),
+        groups=tuple(groups),
         mcnemar_p=NAN,
         heterogeneity_p=(0.8, 0.7, 0.0001)[column],
         noise=Noise(n=1200, flips=0, ceiling=NAN, max_shift=2e-6, mean_shift=1e-7),

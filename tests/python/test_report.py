@@ -242,7 +242,8 @@ def test_hostile_texts_stay_text(tmp_path):
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\u0007]", text)
     markdown = paths.markdown.read_text(encoding="utf-8")
     fence = re.search(r"^(`{3,})\n(.*?)\n\1$", markdown, re.DOTALL | re.MULTILINE)
-    assert fence and len(fence[1]) == 4, "the command contains three backticks"
+    assert fence, "the command stands in a fence"
+    assert len(fence[1]) == 4, "one more than the command contains"
     outside = markdown.replace(fence[0], "")
     assert not re.search(r"(?<!\\)<", outside)
     assert not re.search(r"(?<!\\)`", outside)
