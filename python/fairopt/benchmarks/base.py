@@ -5,6 +5,8 @@ One file a benchmark. It never sees a model: the audit asks the model for log-li
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from fairopt.errors import InputError
 
 Columns = Mapping[str, npt.NDArray[Any]]  # the item table of one variant: column name -> one value an item
 
@@ -39,11 +43,11 @@ class Metric:
     harm: Literal["higher", "lower", "either"]  # which change of the value is the harmful one
     value: Callable[[Columns], npt.NDArray[np.float64]]
     range: tuple[float, float]
+    preference: Callable[[Columns], npt.NDArray[np.float64]] | None = None  # binary: value is 1 where > 0; 0 is a tie
     gated: bool = True  # False: described in the report, never part of the verdict
-    margin: float = (
-        0.03  # default limit for all items together; equivalence when harm is "either" or the metric is a preference
-    )
+    margin: float = 0.03  # default limit for all items together
     group_margin: float = 0.10  # default limit for each group
+    large_group_margin: float | None = None  # tighter limit for groups of at least 300 items, which can show it
     equivalence: bool = False  # all-items gate is two-sided although one direction is the harmful one
     axis_gate: bool = False  # groups are gated by delta minus the mean of the axis's other groups instead of by delta
 
@@ -74,3 +78,27 @@ class Benchmark(Protocol):
     def evidence(self, loglikelihoods: Sequence[float], n_tokens: Sequence[int]) -> dict[str, float | int]:
         """The columns of one item, from the answers to its requests, in their order."""
         ...
+
+
+def verified(benchmark: str, source: Source, data: Path | None) -> dict[str, Path]:
+    """The source's files below ``data`` or, where that is None, ``FAIROPT_DATA``, each with the expected sha256.
+
+    Raises :class:`~fairopt.errors.InputError` that says where a missing file lives and what its hash must be.
+    """
+    named = data if data is not None else os.environ.get("FAIROPT_DATA")
+    found: dict[str, Path] = {}
+    for name, expected in source.files.items():
+        fetch = f"fetch it from {source.home}; its sha256 must be {expected}"
+        if not named:
+            raise InputError(f"{benchmark}: data must be the folder with {name}, got none (set FAIROPT_DATA); {fetch}")
+        path = Path(named) / name
+        try:
+            actual = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise InputError(
+                f"{benchmark}: data must hold {name}, got {str(path)!r} ({error.strerror}); {fetch}"
+            ) from None
+        if actual != expected:
+            raise InputError(f"{benchmark}: {str(path)!r} must be the official file, got sha256 {actual}; {fetch}")
+        found[name] = path
+    return found

@@ -1,0 +1,183 @@
+"""Models from folders, with hashes that say exactly which numbers they compute.
+
+Nothing here runs code that came with a model: ``trust_remote_code`` stays off and pickled weights are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from fairopt.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+DType = Literal["float32", "bfloat16", "float16"]
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+# Facts about a file, not about what the model computes.
+_NOT_ARCHITECTURE = frozenset({"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"})
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A causal language model ready to be scored."""
+
+    model: Any  # transformers.PreTrainedModel, in eval mode
+    tokenizer: Any  # transformers.PreTrainedTokenizerBase
+    name: str
+    weights_hash: str
+    tokenizer_hash: str
+
+
+def load_model(name_or_path: str | Path, *, dtype: DType = "float32") -> LoadedModel:
+    """Load ``"phantom"``, a Hugging Face folder, or, where that folder does not exist, a name on the Hugging Face hub.
+
+    Raises :class:`~fairopt.errors.InputError` when the folder, its tokenizer or its weights are missing, truncated,
+    incomplete for the architecture, or pickled.
+    """
+    if dtype not in get_args(DType):
+        raise InputError(f"load_model: dtype must be one of {', '.join(get_args(DType))}, got {dtype!r}")
+    folder = _folder(name_or_path)
+    if folder is not None:
+        check_folder(folder)
+    source = str(folder or name_or_path)
+    tokenizer = load_tokenizer(source)
+    return identified(_load_weights(source, dtype), tokenizer, str(name_or_path))
+
+
+def identified(model: Any, tokenizer: Any, name: str) -> LoadedModel:
+    """Put a model that is already in memory beside its hashes, in eval mode."""
+    return LoadedModel(model.eval(), tokenizer, name, hash_weights(model), hash_tokenizer(tokenizer))
+
+
+def _folder(name_or_path: str | Path) -> Path | None:
+    """The local folder that is meant, or None for a name on the hub (``name`` or ``owner/name``)."""
+    if name_or_path == "phantom":
+        from fairopt import phantom
+
+        return Path(phantom.path())
+    folder = Path(name_or_path).expanduser()
+    if folder.is_dir():
+        return folder
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or folder.is_absolute() or text.startswith((".", "~")) or text.count("/") > 1:
+        raise InputError(f"load_model: name_or_path must be an existing model folder, got {text!r}")
+    return None
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse, before anything is loaded, what could not be loaded whole or must not be loaded at all."""
+    if not (folder / "config.json").is_file():
+        raise InputError(f"load_model: folder must hold config.json, got {str(folder)!r}")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")) + sorted(folder.glob("*.pth"))
+        found = f"pickled weights ({pickles[0].name}), which are never loaded" if pickles else "none"
+        raise InputError(f"load_model: folder must hold weights as *.safetensors, got {found} in {str(folder)!r}")
+    from safetensors import SafetensorError, safe_open
+
+    for file in weights:
+        try:
+            with safe_open(file, framework="np"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise InputError(
+                f"load_model: weights must be a whole safetensors file, got {str(file)!r}: {error}"
+            ) from None
+
+
+def load_tokenizer(source: str | Path) -> Any:
+    """The tokenizer of a folder or hub name; :class:`~fairopt.errors.InputError` when it has none."""
+    folder = Path(source)
+    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise InputError(f"load_model: folder must hold a tokenizer (tokenizer.json), got none in {str(folder)!r}")
+    from transformers import AutoTokenizer
+
+    with _one_line_errors(source):
+        return AutoTokenizer.from_pretrained(source, local_files_only=folder.is_dir())
+
+
+def _load_weights(source: str, dtype: DType) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with _one_line_errors(source), _quiet():
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=getattr(torch, dtype),
+            local_files_only=Path(source).is_dir(),
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    model, info = loaded
+    absent = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if absent:  # transformers would fill them with random numbers
+        raise InputError(
+            f"load_model: weights must hold every tensor of the architecture, got none that fits {absent[0]!r}"
+            f" ({len(absent)} in all) in {source!r}"
+        )
+    return model
+
+
+@contextmanager
+def _one_line_errors(source: str | Path) -> Iterator[None]:
+    """Turn what transformers raises over a model's files into one line."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise InputError(f"load_model: name_or_path must be a loadable model, got {str(source)!r}: {first}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' own loading bar."""
+    from transformers.utils import logging
+
+    bars: Any = logging
+    was_enabled = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            bars.enable_progress_bar()
+
+
+def hash_weights(model: Any) -> str:
+    """sha256 over the architecture's configuration and every parameter and buffer: name, dtype, shape, bytes.
+
+    Buffers outside the state dict count too: rotary frequencies change scores as weights do. Two models with equal
+    hashes compute the same function.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    config = {k: v for k, v in model.config.to_dict().items() if k not in _NOT_ARCHITECTURE}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        data: torch.Tensor = tensor.detach().cpu().contiguous()
+        digest.update(data.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def hash_tokenizer(tokenizer: Any) -> str:
+    """sha256 over what decides the tokens of a text; neither padding nor truncation nor automatic special tokens do."""
+    parts: dict[str, Any] = {"bos": tokenizer.bos_token_id, "eos": tokenizer.eos_token_id}
+    if tokenizer.is_fast:
+        spec = json.loads(tokenizer.backend_tokenizer.to_str())
+        parts |= {key: spec[key] for key in ("added_tokens", "normalizer", "pre_tokenizer", "model")}
+    else:
+        parts |= {"class": type(tokenizer).__name__, "vocab": tokenizer.get_vocab()}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
