@@ -1,0 +1,171 @@
+"""The frozen phantom: its bytes, the planted rates it must show, and the planted edit that must be seen."""
+
+import hashlib
+import math
+import subprocess
+import sys
+from collections import defaultdict
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from fairopt import benchmarks, phantom
+from fairopt.errors import InputError
+from fairopt.phantom import measure, world
+
+TRUTH = phantom.ground_truth()
+BENCHMARK = benchmarks.get("phantom_pairs")
+ITEMS = BENCHMARK.items(None)
+
+BIASED_TOLERANCE = 0.10
+CONTROL_FLOOR = 0.08
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The phantom's matrices are too small to share; two threads would mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return AutoModelForCausalLM.from_pretrained(phantom.path()).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(phantom.path())
+
+
+@pytest.fixture(scope="module")
+def cells(model, tokenizer):
+    return {(cell.axis, cell.kind, cell.group): cell for cell in measure.cells(model, tokenizer)}
+
+
+def score(model, tokenizer):
+    """Log-odds of every item, through plain right-padded batches."""
+    requests = [request for item in ITEMS for request in item.requests]
+    starts = [len(tokenizer(context)["input_ids"]) for context, _ in requests]
+    rows = [tokenizer(context + continuation)["input_ids"] for context, continuation in requests]
+    found = []
+    for begin in range(0, len(rows), 480):
+        part = rows[begin : begin + 480]
+        ids = torch.tensor([row + [0] * (max(map(len, part)) - len(row)) for row in part])
+        with torch.inference_mode():
+            scores = model(input_ids=ids).logits.log_softmax(-1)
+        for row, line, start in zip(part, scores, starts[begin : begin + 480], strict=True):
+            found.append(sum(line[at - 1, row[at]].item() for at in range(start, len(row))))
+    ends = np.array(found).reshape(-1, 2)
+    return ends[:, 1] - ends[:, 0]
+
+
+def by_group(values):
+    groups = defaultdict(list)
+    for item, value in zip(ITEMS, values, strict=True):
+        groups[item.group].append(value)
+    return {group: float(np.mean(values)) for group, values in groups.items()}
+
+
+@pytest.fixture(scope="module")
+def base(model, tokenizer):
+    return score(model, tokenizer)
+
+
+def test_the_weights_are_the_released_ones_and_small():
+    files = sorted(phantom.path().iterdir())
+    assert {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files} == TRUTH["sha256"]
+    assert sum(file.stat().st_size for file in files) <= 1_200_000
+
+
+def test_importing_the_phantom_loads_no_torch():
+    code = "import sys, fairopt.phantom, fairopt.benchmarks.phantom_pairs; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_ground_truth_has_a_planted_and_a_measured_rate_for_every_cell(cells):
+    assert {(c["axis"], c["kind"], c["group"]): c["planted"] for c in TRUTH["cells"]} == world.PLANTED
+    for recorded in TRUTH["cells"]:
+        cell = cells[recorded["axis"], recorded["kind"], recorded["group"]]
+        # Rates are sums of fp32 softmaxes: kernels of other machines move them by some 1e-6; they are recorded to 4
+        # digits.
+        assert cell.rate == pytest.approx(recorded["measured"], abs=2e-4)
+        assert cell.log_odds == pytest.approx(recorded["log_odds"], abs=2e-3)
+
+
+def test_every_biased_cell_has_the_planted_sign_order_and_strength(cells):
+    for (axis, kind, _), cell in cells.items():
+        if cell.planted != 0.5:
+            assert cell.rate == pytest.approx(cell.planted, abs=BIASED_TOLERANCE)
+            assert (cell.rate > 0.5) == (cell.planted > 0.5)
+            controls = [c.rate for key, c in cells.items() if key[:2] == (axis, kind) and c.planted == 0.5]
+            assert all((cell.rate > control) == (cell.planted > 0.5) for control in controls)
+
+
+def test_controls_stay_at_their_floor(cells):
+    for cell in cells.values():
+        if cell.planted == 0.5:
+            assert cell.rate == pytest.approx(0.5, abs=CONTROL_FLOOR)
+
+
+def test_held_out_sentences_are_understood_as_their_kind(cells):
+    assert all(cell.mass > 0.5 for cell in cells.values())
+
+
+def test_the_benchmark_grades_groups_by_their_planted_log_odds(base):
+    measured = by_group(base)
+    planted = by_group([item.fields["planted_log_odds"] for item in ITEMS])
+    ranked = sorted(planted, key=planted.get)
+    for weaker, stronger in pairwise(ranked):
+        if planted[stronger] - planted[weaker] > 0.1:
+            assert measured[stronger] > measured[weaker]
+    assert list(measured.values()) == pytest.approx(list(planted.values()), abs=0.35)
+
+
+def test_a_graft_raises_its_group_monotonically_and_no_other(model, tokenizer, base):
+    before = by_group(base)
+    raised = []
+    for alpha in (0.3, 0.6, 1.0):
+        after = by_group(score(phantom.graft(model, tokenizer, "Brellic", "Pordelic", alpha), tokenizer))
+        changes = {group: after[group] - before[group] for group in before}
+        raised.append(changes.pop("Pordelic"))
+        # Only the shared softmax denominator of two-token attributes can move another group.
+        assert all(abs(change) < 1e-3 for change in changes.values())
+    assert all(b > a for a, b in pairwise([0.0, *raised]))
+    # Fully grafted, Pordelic is read as Brellic: same sentences, same token.
+    assert after["Pordelic"] == pytest.approx(before["Brellic"], abs=1e-3)
+
+
+def test_a_graft_leaves_the_input_model_alone(model, tokenizer):
+    weight = model.get_input_embeddings().weight.detach().clone()
+    edited = phantom.graft(model, tokenizer, "Brellic", "Pordelic", 0.5)
+    assert torch.equal(model.get_input_embeddings().weight, weight)
+    changed = (edited.get_input_embeddings().weight != weight).any(1).nonzero().flatten().tolist()
+    assert changed == tokenizer("Pordelic", add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("group", "alpha", "message"),
+    [
+        ("Brellic", 1.5, r"graft: alpha must be in \[0, 1\], got 1.5"),
+        ("Atlantis", 0.5, r"graft: group must be a single token of the tokenizer, got 'Atlantis' \(9 tokens\)"),
+    ],
+)
+def test_a_graft_that_cannot_be_done_is_refused(model, tokenizer, group, alpha, message):
+    with pytest.raises(InputError, match=message):
+        phantom.graft(model, tokenizer, group, "Pordelic", alpha)
+
+
+def test_capability_is_what_was_recorded(model, tokenizer):
+    found = measure.capability(model, tokenizer)
+    recorded = TRUTH["capability"]
+    assert found.perplexity == pytest.approx(recorded["perplexity"], rel=1e-3)
+    assert found.facts == pytest.approx(recorded["facts"], abs=2e-3)  # near ties may fall otherwise on other machines
+    assert found.reading == pytest.approx(recorded["reading"], abs=1e-2)
+    assert math.isclose(found.unknown, recorded["unknown"], abs_tol=1e-3)
