@@ -5,6 +5,8 @@
 #include "kernels/cpu/quantize.inl.h"
 #include "kernels/cpu/dequantize.inl.h"
 #include "kernels/cpu/prune_mask.inl.h"
+#include "kernels/cpu/quantized_linear.inl.h"
+#include "kernels/cpu/quantized_linear_panel.inl.h"
 // clang-format on
 
 constexpr KernelTable make_table(const char* name) {
@@ -22,5 +24,8 @@ constexpr KernelTable make_table(const char* name) {
       .keys_in_bucket = &keys_in_bucket,
       .mask_above = &mask_above,
       .n_of_m = &n_of_m,
+      .pack_activations = &pack_activations,
+      .quantized_linear = &quantized_linear,
+      .quantized_linear_scratch = &quantized_linear_scratch,
   };
 }

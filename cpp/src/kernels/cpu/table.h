@@ -11,6 +11,20 @@ struct BlockRun {
   std::int64_t block;
 };
 
+/// y [m, n] = x [m, k] W^T + bias with the weights W [n, k] quantised.
+struct QuantizedLinear {
+  const float* x;  ///< as pack_activations left it
+  std::int64_t m, n, k;
+  const std::uint8_t* codes;  ///< [n, bytes_per_row]
+  const float* scales;        ///< [n, blocks_per_row]
+  const std::uint8_t* zeros;  ///< [n, blocks_per_row], null without zero points
+  const float* codebook;      ///< the 16 values of 4-bit codes at scale 1 and zero point 0; null for 8-bit codes
+  std::int64_t bytes_per_row, blocks_per_row, block;
+  const float* bias;  ///< [n] or null
+  float* y;
+};
+inline constexpr std::int64_t kLinearBlockK = 1024;  // columns whose activations lie together
+
 inline constexpr int kFormats = 5;         // entries of fairopt::Format, in its order
 inline constexpr int kBucketLowBits = 20;  // a magnitude's 31 bits = 11 that choose the bucket, and these
 inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
@@ -36,6 +50,13 @@ struct KernelTable {
   void (*mask_above)(const float* score, std::int64_t n, std::int32_t threshold, std::int64_t* ties,
                      std::uint8_t* mask);
   void (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);
+
+  // quantized_linear.inl.h: rows [lo, hi) of x [m, k] -> packed [ceil(k / kLinearBlockK), m, kLinearBlockK] in the
+  // order of the level; then columns [lo, hi) of y, with quantized_linear_scratch(m) floats to work in.
+  void (*pack_activations)(const QuantizedLinear& args, const float* x, float* packed, std::int64_t lo,
+                           std::int64_t hi);
+  void (*quantized_linear)(const QuantizedLinear& args, std::int64_t lo, std::int64_t hi, float* scratch);
+  std::int64_t (*quantized_linear_scratch)(std::int64_t m);
 };
 
 extern const KernelTable kBaseline;

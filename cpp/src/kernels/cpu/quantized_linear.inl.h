@@ -1,0 +1,171 @@
+// y = x W^T + bias on the quantised weights. Two paths, one result: `direct` keeps the codes in registers and serves
+// few tokens (rows of x); quantized_linear_panel.inl.h dequantises rows of W into the cache and serves many.
+//
+// k runs along the lanes. A *unit* is what fills one vector with codes: every lane holds kSteps consecutive codes of
+// one block (8 nibbles where the block is long enough), so a row is read as it is stored, and the codes at one position
+// of all lanes make one vector of weights. The activations are packed once a call in that order, kSteps vectors a unit.
+// The contract: an output has one vector of sums, acc = fma(weight, x, acc) over the units and the steps in ascending
+// order; then sum4 adds the lanes in a fixed tree; then comes the bias. So its bits depend on its row of x, its row of
+// W, k and the block, and not on the number of tokens, the place of a row or the threads.
+
+constexpr std::int64_t kLanes = F32::kWidth;
+
+/// 4-bit codes, kCodes a lane.
+template <int kCodes>
+struct Nibbles {
+  static constexpr int kSteps = kCodes;
+  static constexpr std::int64_t kUnit = kLanes * kCodes;
+  static constexpr std::int64_t kUnitBytes = kUnit / 2;
+  using Table = BlockTable;
+  using Codes = I32;
+
+  static Table table(const QuantizedLinear& a, std::int64_t block) {
+    const Table16 codebook = load_table16(a.codebook);
+    if (a.zeros == nullptr) return block_table(codebook, a.scales[block]);
+    return block_table(codebook, a.scales[block], static_cast<float>(a.zeros[block]));
+  }
+  static Codes load(const std::uint8_t* p) { return load_lanes<kCodes>(p); }
+  template <int kStep>
+  static F32 weight_at(Codes codes, Table table) {  // the first of two codes is the high nibble
+    return weight<kCodes == 1 ? 0 : 4 * (kStep ^ 1)>(codes, table);
+  }
+};
+
+/// 8-bit codes, one a lane.
+struct Bytes {
+  static constexpr int kSteps = 1;
+  static constexpr std::int64_t kUnit = kLanes;
+  static constexpr std::int64_t kUnitBytes = kLanes;
+  using Table = F32;
+  using Codes = F32;
+
+  static Table table(const QuantizedLinear& a, std::int64_t block) { return splat(a.scales[block]); }
+  static Codes load(const std::uint8_t* p) { return to_float(load_s8(reinterpret_cast<const std::int8_t*>(p))); }
+  template <int>
+  static F32 weight_at(Codes codes, Table table) {
+    return codes * table;
+  }
+};
+
+/// The codes of one unit of a row. Past the end of the row they are 0, and so are the activations they meet.
+template <class W>
+inline typename W::Codes load_unit(const QuantizedLinear& a, const std::uint8_t* row, std::int64_t unit) {
+  const std::int64_t first = unit * W::kUnitBytes, left = a.bytes_per_row - first;
+  if (left >= W::kUnitBytes) [[likely]]
+    return W::load(row + first);
+  std::uint8_t rest[W::kUnitBytes] = {};
+  __builtin_memcpy(rest, row + first, static_cast<std::size_t>(left));
+  return W::load(rest);
+}
+
+/// Where token t keeps the activations of the unit that starts at column k.
+inline const float* packed_at(const QuantizedLinear& a, std::int64_t token, std::int64_t k) {
+  return a.x + (k / kLinearBlockK * a.m + token) * kLinearBlockK + k % kLinearBlockK;
+}
+
+template <class W>
+void pack(const QuantizedLinear& a, const float* x, float* packed, std::int64_t lo, std::int64_t hi) {
+  for (std::int64_t token = lo; token < hi; ++token) {
+    for (std::int64_t k = 0; k < a.k; k += W::kUnit) {
+      float* to = packed + (packed_at(a, token, k) - a.x);
+      const float* from = x + token * a.k + k;
+      float rest[W::kUnit] = {};
+      if (a.k - k < W::kUnit) {
+        for (std::int64_t i = 0; i < a.k - k; ++i) rest[i] = from[i];
+        from = rest;
+      }
+      for (int step = 0; step < W::kSteps; ++step) {
+        for (int lane = 0; lane < kLanes; ++lane) to[step * kLanes + lane] = from[lane * W::kSteps + step];
+      }
+    }
+  }
+}
+
+/// Brings what the next group of rows will need while this one is worked on: the codes 1 KB ahead in the order of
+/// reading, and of the scales and zero points a share for every block.
+template <class W, int kRows>
+inline void prefetch_codes(const QuantizedLinear& a, const std::uint8_t* rows, std::int64_t unit) {
+  constexpr std::int64_t kAhead = 1024;
+  std::int64_t at = unit * W::kUnitBytes + kAhead;
+  if (at >= a.bytes_per_row) at += (kRows - 1) * a.bytes_per_row;
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) __builtin_prefetch(rows + at + r * a.bytes_per_row);
+}
+template <int kRows>
+inline void prefetch_scales(const QuantizedLinear& a, std::int64_t row, std::int64_t block) {
+  const std::int64_t at = (row + kRows) * a.blocks_per_row + block * kRows;
+  __builtin_prefetch(a.scales + at);
+  if (a.zeros != nullptr) __builtin_prefetch(a.zeros + at);
+}
+
+template <class W, int kTokens, int kRows, int kStep = 0>
+[[gnu::always_inline]] inline void add_unit(const typename W::Codes (&codes)[kRows],
+                                            const typename W::Table (&tables)[kRows], const float* x,
+                                            F32 (&acc)[kTokens][kRows]) {
+  if constexpr (kStep < W::kSteps) {
+    F32 xs[kTokens];
+    for (int t = 0; t < kTokens; ++t) xs[t] = load(x + t * kLinearBlockK + kStep * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const F32 w = W::template weight_at<kStep>(codes[r], tables[r]);
+      for (int t = 0; t < kTokens; ++t) acc[t][r] = fma(w, xs[t], acc[t][r]);
+    }
+    add_unit<W, kTokens, kRows, kStep + 1>(codes, tables, x, acc);
+  }
+}
+
+template <class W, int kStep = 0>
+[[gnu::always_inline]] inline void store_unit(typename W::Codes codes, typename W::Table table, float* panel) {
+  if constexpr (kStep < W::kSteps) {
+    store(panel + kStep * kPanelRows * kLanes, W::template weight_at<kStep>(codes, table));
+    store_unit<W, kStep + 1>(codes, table, panel);
+  }
+}
+
+/// Writes up to four outputs of one token: y[row..] = sums of acc + bias.
+inline void write_outputs(const QuantizedLinear& a, std::int64_t token, std::int64_t row, int rows,
+                          const F32 (&acc)[4]) {
+  float sums[4];
+  sum4(acc[0], acc[1], acc[2], acc[3], sums);
+  float* y = a.y + token * a.n + row;
+  for (int r = 0; r < rows; ++r) y[r] = a.bias == nullptr ? sums[r] : sums[r] + a.bias[row + r];
+}
+
+/// kTokens x kRows outputs over the whole of k.
+template <class W, int kTokens, int kRows>
+void direct(const QuantizedLinear& a, std::int64_t row) {
+  const std::int64_t units = (a.k + W::kUnit - 1) / W::kUnit, units_per_block = a.block / W::kUnit;
+  const std::uint8_t* rows = a.codes + row * a.bytes_per_row;
+  F32 acc[kTokens][kRows];
+  for (auto& of_token : acc) {
+    for (F32& sums : of_token) sums = splat(0.0f);
+  }
+  for (std::int64_t unit = 0, block = 0; unit < units; ++block) {
+    typename W::Table tables[kRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) tables[r] = W::table(a, (row + r) * a.blocks_per_row + block);
+    prefetch_scales<kRows>(a, row, block);
+    const std::int64_t end = units - unit < units_per_block ? units : unit + units_per_block;
+    for (; unit < end; ++unit) {
+      prefetch_codes<W, kRows>(a, rows, unit);
+      typename W::Codes codes[kRows];
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) codes[r] = load_unit<W>(a, rows + r * a.bytes_per_row, unit);
+      add_unit<W, kTokens, kRows>(codes, tables, packed_at(a, 0, unit * W::kUnit), acc);
+    }
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    for (int r = 0; r < kRows; r += 4) {
+      F32 four[4];
+      for (int i = 0; i < 4; ++i) four[i] = r + i < kRows ? acc[t][r + i] : splat(0.0f);
+      write_outputs(a, t, row + r, kRows - r < 4 ? kRows - r : 4, four);
+    }
+  }
+}
+
+template <class W, int kTokens>
+void direct_range(const QuantizedLinear& a, std::int64_t lo, std::int64_t hi) {
+  constexpr int kRows = direct_rows(kTokens);
+  for (; hi - lo >= kRows; lo += kRows) direct<W, kTokens, kRows>(a, lo);
+  for (; lo < hi; ++lo) direct<W, kTokens, 1>(a, lo);
+}

@@ -1,0 +1,104 @@
+#include "fairopt/quantized_linear.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "kernels/cpu/table.h"
+#include "kernels/formats.h"
+#include "kernels/require.h"
+
+namespace fairopt {
+namespace {
+
+using kernels::require;
+
+constexpr std::int64_t kTokensAtOnce = 96;              // their activations and sums stay in the second-level cache
+constexpr std::int64_t kRowsAtOnce = 8;                 // ranges of threads start at whole groups of rows
+constexpr std::int64_t kGrain = std::int64_t{1} << 19;  // products a thread should get at least: some microseconds
+
+struct FreeAligned {
+  void operator()(float* p) const { ::operator delete(p, std::align_val_t{64}); }
+};
+using Buffer = std::unique_ptr<float, FreeAligned>;
+
+Buffer allocate(std::int64_t floats) {
+  return Buffer(
+      static_cast<float*>(::operator new(static_cast<std::size_t>(floats) * sizeof(float), std::align_val_t{64})));
+}
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// The value of every 4-bit code at scale 1 and zero point 0.
+struct Codebook {
+  float values[16];
+  explicit Codebook(Format format) {
+    if (format == Format::kNf4 || format == Format::kFp4) {
+      std::memcpy(values, format == Format::kNf4 ? formats::kNf4 : formats::kFp4, sizeof values);
+      return;
+    }
+    const int offset = format == Format::kInt4Sym ? formats::kInt4SymOffset : 0;
+    for (int code = 0; code < 16; ++code) values[code] = static_cast<float>(code - offset);
+  }
+};
+
+void check(const QuantizedLinearArgs& args) {
+  const QuantizedLayout& layout = args.layout;
+  check(layout, "quantized_linear");
+  require(args.m >= 0, "quantized_linear", "m must be non-negative, got {}", args.m);
+  if (args.m == 0 || layout.rows == 0) return;
+  require(args.y != nullptr, "quantized_linear", "y must not be null");
+  if (layout.cols == 0) return;
+  require(args.x != nullptr, "quantized_linear", "x must not be null");
+  require(args.weight.codes != nullptr && args.weight.scales != nullptr, "quantized_linear",
+          "weight.codes and weight.scales must not be null");
+  require(!has_zeros(layout.format) || args.weight.zeros != nullptr, "quantized_linear",
+          "weight.zeros must not be null for {}", name(layout.format));
+}
+
+/// Without columns the product is 0.
+void write_bias(const QuantizedLinearArgs& args) {
+  const std::int64_t n = args.layout.rows;
+  for (std::int64_t i = 0; i < args.m * n; ++i) args.y[i] = args.bias == nullptr ? 0.0f : args.bias[i % n];
+}
+
+}  // namespace
+
+void quantized_linear(const QuantizedLinearArgs& args, Executor& executor) {
+  check(args);
+  const std::int64_t n = args.layout.rows, k = args.layout.cols;
+  if (args.m == 0 || n == 0) return;
+  if (k == 0) return write_bias(args);
+  const Codebook codebook(args.layout.format);
+  const std::int64_t packed_k = ceil_div(k, kernels::kLinearBlockK) * kernels::kLinearBlockK;
+  const Buffer packed = allocate(std::min(args.m, kTokensAtOnce) * packed_k);
+  const kernels::KernelTable& kernel = kernels::table();
+  for (std::int64_t token = 0; token < args.m; token += kTokensAtOnce) {
+    kernels::QuantizedLinear call{
+        .x = packed.get(),
+        .m = std::min(args.m - token, kTokensAtOnce),
+        .n = n,
+        .k = k,
+        .codes = args.weight.codes,
+        .scales = args.weight.scales,
+        .zeros = has_zeros(args.layout.format) ? args.weight.zeros : nullptr,
+        .codebook = code_bits(args.layout.format) == 8 ? nullptr : codebook.values,
+        .bytes_per_row = args.layout.bytes_per_row(),
+        .blocks_per_row = args.layout.blocks_per_row(),
+        .block = args.layout.block,
+        .bias = args.bias,
+        .y = args.y + token * n,
+    };
+    executor.parallel_for(0, call.m, ceil_div(kGrain, k), [&](std::int64_t lo, std::int64_t hi) {
+      kernel.pack_activations(call, args.x + token * k, packed.get(), lo, hi);
+    });
+    const std::int64_t grain = ceil_div(kGrain, call.m * k * kRowsAtOnce);
+    executor.parallel_for(0, ceil_div(n, kRowsAtOnce), grain, [&](std::int64_t lo, std::int64_t hi) {
+      const Buffer scratch = allocate(kernel.quantized_linear_scratch(call.m));
+      kernel.quantized_linear(call, lo * kRowsAtOnce, std::min(hi * kRowsAtOnce, n), scratch.get());
+    });
+  }
+}
+
+}  // namespace fairopt
