@@ -32,5 +32,5 @@ def test_example_builds_and_runs_against_the_installed_package(tmp_path: Path) -
     output = run(build / "quantized_layer", cwd=tmp_path)
     match = re.fullmatch(r"nf4 on \w+: 4\.50 bits per weight, relative error (0\.\d+)\n", output)
     assert match, output
-    # NF4 at block 64 on N(0, 1): RMS error .092 of the standard deviation (docs/formats.md); 256 x 512 weights fix it to 1 %.
+    # NF4 at block 64 on N(0, 1) errs by .092 of the standard deviation; 256 x 512 weights fix that to 1 %.
     assert 0.08 < float(match[1]) < 0.105
