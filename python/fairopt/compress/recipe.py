@@ -33,6 +33,7 @@ _FORMATS = tuple(format for quantizer in _QUANTIZERS.values() for format in quan
 WORDS = (*_QUANTIZERS, "magnitude")
 
 _MIN_BLOCK, _MAX_BLOCK = 16, 4096
+_MAX_M = 32
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ class KeepNOfM:
     m: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.n < self.m:
-            raise InputError(f"recipe: n:m must be 0 < n < m, got {self}")
+        if not 0 < self.n < self.m <= _MAX_M:
+            raise InputError(f"recipe: n:m must be 0 < n < m <= {_MAX_M}, got {self}")
 
     def __str__(self) -> str:
         return f"{self.n}:{self.m}"

@@ -1,0 +1,133 @@
+"""What was done to a model: the record that travels with it, in memory and as ``fairopt.json`` on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+import fairopt
+from fairopt.compress.layers import dense_weight
+from fairopt.compress.recipe import Chain, Recipe
+from fairopt.errors import InputError
+from fairopt.nn import QuantizedLinear
+
+_ATTRIBUTE = "_fairopt_record"
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """One compressed layer as it is stored."""
+
+    recipe: str  # the chain that was applied, canonical
+    shape: tuple[int, int]  # [out, in]
+    bits_per_weight: float  # codes, scales and zero points; a pruned layer is stored dense
+    sparsity: float  # share of weights that are exactly zero
+
+
+@dataclass(frozen=True)
+class Record:
+    """Provenance of a compressed model. Sizes count tied tensors once."""
+
+    recipe: str  # canonical
+    seed: int
+    layers: Mapping[str, LayerRecord]
+    bytes: int  # of all parameters and buffers as stored
+    dense_bytes: int  # the same of the model before
+    bits_per_weight: float  # over the compressed layers
+    sparsity: float  # share of zeros over the compressed layers
+    versions: Mapping[str, str]  # of what computed it
+    file_bytes: int | None = None  # of model.safetensors, once saved
+    file_sha256: str | None = None
+
+    def to_json(self) -> str:
+        """Indented JSON with the fields of this class."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """The record of that text; :class:`~fairopt.errors.InputError` when it is none."""
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            layers = {
+                name: LayerRecord(**{**layer, "shape": tuple(layer["shape"])})
+                for name, layer in fields.pop("layers").items()
+            }
+            return cls(layers=layers, **fields)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"record: text must be the JSON of a Record, got {error!r}") from None
+
+
+def record(model: nn.Module) -> Record:
+    """The record of a model that :func:`fairopt.compress` made or :func:`fairopt.load` read; ``bytes`` as of now."""
+    stored = getattr(model, _ATTRIBUTE, None)
+    if not isinstance(stored, Record):
+        raise InputError(f"record: model must come from fairopt.compress or fairopt.load, got {type(model).__name__}")
+    return dataclasses.replace(stored, bytes=stored_bytes(model))
+
+
+def has_record(model: nn.Module) -> bool:
+    """Whether the model was compressed by fairopt."""
+    return isinstance(getattr(model, _ATTRIBUTE, None), Record)
+
+
+def attach(model: nn.Module, stored: Record) -> None:
+    """Let the record travel with the model, through deepcopy too."""
+    setattr(model, _ATTRIBUTE, stored)
+
+
+def unique_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict with each tied tensor once, under its first name."""
+    unique: dict[int, tuple[str, torch.Tensor]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        unique.setdefault(id(tensor), (name, tensor))
+    return {name: tensor.detach() for name, tensor in unique.values()}
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """Bytes of all parameters and persistent buffers, tied ones once."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in unique_state(model).values())
+
+
+def describe(recipe: Recipe, chains: Mapping[str, Chain], before: nn.Module, after: nn.Module, seed: int) -> Record:
+    """The record of a compression that has just been done."""
+    layers = {name: _describe_layer(after.get_submodule(name), chain) for name, chain in chains.items()}
+    weights = {name: layer.shape[0] * layer.shape[1] for name, layer in layers.items()}
+    total = max(1, sum(weights.values()))
+    return Record(
+        recipe=str(recipe),
+        seed=seed,
+        layers=layers,
+        bytes=stored_bytes(after),
+        dense_bytes=stored_bytes(before),
+        bits_per_weight=sum(layers[name].bits_per_weight * count for name, count in weights.items()) / total,
+        sparsity=sum(layers[name].sparsity * count for name, count in weights.items()) / total,
+        versions={
+            "fairopt": fairopt.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": metadata.version("transformers"),
+        },
+    )
+
+
+def _describe_layer(layer: nn.Module, chain: Chain) -> LayerRecord:
+    if isinstance(layer, QuantizedLinear):
+        weight, bits = layer.dense_weight(), layer.bits_per_weight
+    else:
+        weight = dense_weight(layer)
+        bits = 8.0 * weight.element_size()
+    zeros = weight.numel() - int(torch.count_nonzero(weight))
+    return LayerRecord(
+        recipe=str(chain),
+        shape=cast(tuple[int, int], tuple(weight.shape)),
+        bits_per_weight=bits,
+        sparsity=zeros / max(1, weight.numel()),
+    )

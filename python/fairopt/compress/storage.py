@@ -1,0 +1,276 @@
+"""Compressed models on disk: a Hugging Face folder with safetensors, plus ``fairopt.json`` (the record).
+
+``config.json`` says under ``quantization_config`` which layers are quantised and how, so the folder describes itself. A
+model that was only pruned has no such entry: it is an ordinary dense model which ``from_pretrained`` reads.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+
+from fairopt.compress.layers import dense_weight, linear_layers
+from fairopt.compress.record import Record, attach, record, unique_state
+from fairopt.errors import InputError
+from fairopt.nn import QuantizedLinear
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+WEIGHTS, CONFIG, GENERATION, RECORD = "model.safetensors", "config.json", "generation_config.json", "fairopt.json"
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "chat_template*",
+)
+QUANT_METHOD = "fairopt"
+FORMAT_VERSION = 1
+
+
+def save(
+    model: PreTrainedModel,
+    dir: str | os.PathLike[str],
+    tokenizer: PreTrainedTokenizerBase | str | os.PathLike[str] | None = None,
+) -> Record:
+    """Write a compressed transformers model as a folder; whole or not at all.
+
+    Args:
+        model: what :func:`fairopt.compress` returned; not changed.
+        dir: a new or empty folder, or one that ``save`` wrote before, which is then replaced.
+        tokenizer: saved beside the model. A path names a folder whose tokenizer files are copied as they are.
+
+    Returns:
+        The record as written, with the size and hash of the weights file.
+
+    Raises:
+        InputError: for a model that is no compressed transformers model, a folder that cannot be written or holds other
+            things, or a full disk. What was there before is then still there.
+    """
+    if not hasattr(model, "save_pretrained"):
+        raise InputError(f"save: model must be a transformers model, got {type(model).__name__}")
+    stored = record(model)
+    target = Path(dir).absolute()
+    try:
+        _check_replaceable(target, TOKENIZER_FILES if tokenizer is not None else ())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"save: folder must be writable, got '{target}' ({error.strerror})") from None
+    try:
+        saved = _write(model, stored, draft, tokenizer)
+        _put_in_place(draft, target)
+    except OSError as error:
+        raise InputError(f"save: '{target}' must have room and be writable, got {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # nothing half-written stays, also after Ctrl-C
+    return saved
+
+
+def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
+    """Read a folder that :func:`save` wrote: the same parameters and buffers bit for bit, in evaluation mode.
+
+    What transformers does not store is computed from the configuration in fp32, as ``from_pretrained`` does: rotary
+    tables that ``model.bfloat16()`` had rounded come back exact.
+
+    Every tensor must be there, once, in its shape, and the weights file must have the recorded hash. Raises
+    :class:`~fairopt.errors.InputError` that names the file and what is wrong with it.
+    """
+    folder = Path(dir)
+    if not (folder / RECORD).is_file():
+        raise InputError(f"load: folder must hold a model saved by fairopt.save (with {RECORD}), got '{folder}'")
+    stored = Record.from_json(_read(folder / RECORD))
+    tensors = _read_weights(folder / WEIGHTS, stored)
+    model = _skeleton(folder)
+    _fill(model, tensors, folder / WEIGHTS)
+    attach(model, stored)
+    model.eval()
+    return cast("PreTrainedModel", model)
+
+
+def _check_replaceable(target: Path, tokenizer_files: tuple[str, ...]) -> None:
+    """Refuse a folder with files that saving would delete without writing them anew."""
+    present = os.listdir(target) if target.exists() else []
+    ours = (WEIGHTS, CONFIG, GENERATION, RECORD, *tokenizer_files)
+    strangers = sorted(name for name in present if not any(fnmatchcase(name, pattern) for pattern in ours))
+    if strangers or (present and RECORD not in present):
+        what = ", ".join(strangers[:3]) or "another model"
+        raise InputError(f"save: folder must be new, empty or written by fairopt.save, got '{target}' with {what}")
+
+
+def _write(model: PreTrainedModel, stored: Record, draft: Path, tokenizer: Any) -> Record:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in unique_state(model).items()}
+    try:
+        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
+    except SafetensorError as error:  # safetensors' own name for a failed write
+        raise OSError(str(error)) from None
+    _config_with_layers(model, stored.recipe).save_pretrained(draft)
+    if model.can_generate():
+        model.generation_config.save_pretrained(draft)
+    if tokenizer is not None:
+        _write_tokenizer(tokenizer, draft)
+    size = (draft / WEIGHTS).stat().st_size
+    saved = dataclasses.replace(stored, file_bytes=size, file_sha256=_sha256(draft / WEIGHTS))
+    (draft / RECORD).write_text(saved.to_json(), encoding="utf-8")
+    return saved
+
+
+def _config_with_layers(model: PreTrainedModel, recipe: str) -> Any:
+    config = copy.deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    config.dtype = model.dtype
+    layers = {
+        name: {"format": module.format, "block": module.block}
+        for name, module in model.named_modules()
+        if isinstance(module, QuantizedLinear)
+    }
+    if layers:
+        config.quantization_config = {
+            "quant_method": QUANT_METHOD,
+            "version": FORMAT_VERSION,
+            "recipe": recipe,
+            "layers": layers,
+        }
+    return config
+
+
+def _write_tokenizer(tokenizer: Any, draft: Path) -> None:
+    if hasattr(tokenizer, "save_pretrained"):
+        tokenizer.save_pretrained(draft)
+        return
+    files = [file for pattern in TOKENIZER_FILES for file in sorted(Path(tokenizer).glob(pattern)) if file.is_file()]
+    if not files:
+        raise InputError(f"save: tokenizer must be a folder with tokenizer files, got '{tokenizer}'")
+    for file in files:
+        shutil.copyfile(file, draft / file.name)
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    """Rename the finished folder to its name, after moving away a model of ours that was there."""
+    os.chmod(draft, 0o777 & ~_umask())  # mkdtemp makes it private
+    if not target.exists():
+        os.replace(draft, target)
+        return
+    # No portable call exchanges two folders. Killed between the renames, the old model is whole under its other name.
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    os.replace(target, old)
+    try:
+        os.replace(draft, target)
+    except BaseException:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"load: '{file}' must be readable text, got {error}") from None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        digest = hashlib.sha256()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+def _read_weights(file: Path, stored: Record) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not file.is_file():
+        raise InputError(f"load: '{file}' must be there, got no such file")
+    size = file.stat().st_size
+    if size != stored.file_bytes:
+        raise InputError(f"load: '{file}' must have its {stored.file_bytes} bytes, got {size}: truncated or replaced")
+    if _sha256(file) != stored.file_sha256:
+        raise InputError(f"load: '{file}' must have sha256 {stored.file_sha256}, got other contents: it is corrupt")
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise InputError(f"load: '{file}' must be a safetensors file, got {error}") from None
+
+
+def _skeleton(folder: Path) -> Any:
+    """The model of ``config.json`` with its quantised layers in place and no weights yet."""
+    import transformers
+    from transformers.initialization import no_init_weights
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"load: '{folder / CONFIG}' must be a model configuration, got {reason}") from None
+    quantization = getattr(config, "quantization_config", None)
+    if quantization is not None:
+        del config.quantization_config  # it describes the file; the model in memory has its layers
+    architecture = (config.architectures or ["none"])[0]
+    model_class = getattr(transformers, architecture, None)
+    if not (isinstance(model_class, type) and issubclass(model_class, transformers.PreTrainedModel)):
+        where = folder / CONFIG
+        raise InputError(f"load: architecture must be one of transformers' own, got {architecture!r} in '{where}'")
+    # Without initialisation the dense weights are never touched, so they take address space but no memory.
+    with no_init_weights():
+        model: Any = model_class(config)
+    if quantization is not None:
+        _swap_layers(model, quantization, folder / CONFIG)
+    model.tie_weights()
+    if model.can_generate() and (folder / GENERATION).is_file():
+        model.generation_config = transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return model
+
+
+def _swap_layers(model: nn.Module, quantization: Mapping[str, Any], config: Path) -> None:
+    if quantization.get("quant_method") != QUANT_METHOD or quantization.get("version") != FORMAT_VERSION:
+        found = f"{quantization.get('quant_method')!r} version {quantization.get('version')}"
+        raise InputError(
+            f"load: '{config}' must have quant_method {QUANT_METHOD!r} version {FORMAT_VERSION}, got {found}"
+        )
+    layers = linear_layers(model)
+    for name, spec in quantization["layers"].items():
+        if name not in layers:
+            raise InputError(f"load: layer must be a linear one of {type(model).__name__}, got {name!r} in '{config}'")
+        n, k = dense_weight(layers[name]).shape
+        bias = layers[name].bias is not None
+        quantized = QuantizedLinear(k, n, bias, format=spec["format"], block=spec["block"], device="meta")
+        model.set_submodule(name, quantized)
+
+
+def _fill(model: Any, tensors: dict[str, torch.Tensor], file: Path) -> None:
+    expected = unique_state(model)
+    missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or extra:
+        found = f"{len(missing)} missing and {len(extra)} others ({', '.join([*missing, *extra][:3])}, ...)"
+        raise InputError(f"load: '{file}' must hold exactly the tensors of {type(model).__name__}, got {found}")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            shape = list(expected[name].shape)
+            raise InputError(f"load: tensor '{name}' must have shape {shape}, got {list(tensor.shape)} in '{file}'")
+    model.load_state_dict(tensors, strict=False, assign=True)  # strict was done above, with tied tensors once
+    model.tie_weights()
