@@ -129,7 +129,7 @@ def sensitivity(column: int) -> MetricResult:
     return replace(metric, id="crows/ll_mean", title="Stereotype preference per token", gated=False)
 
 
-def phantom_effect(group: str, axis: str, n: int, base: float, delta: float, tau: float) -> GroupEffect:
+def phantom_effect(group: str, axis: str, n: int, *, base: float, delta: float, tau: float) -> GroupEffect:
     half = 0.7 / math.sqrt(n)
     return GroupEffect(
         group=group,
@@ -156,11 +156,11 @@ def phantom_effect(group: str, axis: str, n: int, base: float, delta: float, tau
 
 def phantom(column: int) -> MetricResult:
     shift = (0.01, 0.04, -0.06)[column]
-    groups = [phantom_effect("all", "", 1200, 0.1, shift, NAN)]
+    groups = [phantom_effect("all", "", 1200, base=0.1, delta=shift, tau=NAN)]
     for axis, names in (("people", "Vesk Orrin Talu Brask Ilmi"), ("town", "Dorn Kelva Ashby Morrow Pell")):
         for k, name in enumerate(names.split()):
             tau = 0.31 if (column, name) == (2, "Orrin") else 0.02 * (k - 2)
-            groups.append(phantom_effect(name, axis, 120, 0.8 - 0.3 * k, shift + tau, tau))
+            groups.append(phantom_effect(name, axis, 120, base=0.8 - 0.3 * k, delta=shift + tau, tau=tau))
     return MetricResult(
         benchmark="phantom_pairs",
         id="phantom/log_odds",

@@ -223,12 +223,17 @@ def _group(effect: GroupEffect, drawing: _Drawing, name_axis: bool) -> Group:
         changes.append(abs(mine.delta) if math.isfinite(mine.delta) else 0.0)
     everyone = effect.group == ALL
     shared = rows[0].reason if len({row.reason for row in rows}) == 1 else ""
-    clusters = [count(effect.n_clusters, "cluster")] if 0 < effect.n_clusters < effect.n else []
+    # A few duplicates among many items are not worth a word.
+    clusters = [count(effect.n_clusters, "cluster")] if 0 < effect.n_clusters <= 0.9 * effect.n else []
     axis = f"{visible(effect.axis)}: " if name_axis and effect.axis and not everyone else ""
     return Group(
         anchor="",
         name="all items" if everyone else axis + visible(effect.group),
-        facts=(f"n = {effect.n:,}", *clusters, f"base {unit.level(effect.base)}"),
+        facts=(
+            f"n = {effect.n:,}",
+            *([count(effect.n_clusters, "cluster")] if clustered else []),
+            f"base {unit.level(effect.base)}",
+        ),
         reason=shared,
         everyone=everyone,
         small=all(row.state == "undefined" for row in rows),

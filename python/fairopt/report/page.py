@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fairopt.audit.result import AuditResult, VariantResult
 from fairopt.errors import ExitCode
 from fairopt.report import flips, forest, wording
-from fairopt.report.reading import ALL, Reading, readings
+from fairopt.report.reading import ALL, Reading, deciding, readings
 from fairopt.report.text import slug, visible
 from fairopt.report.units import count, p_value, percent, storage, trimmed
 
@@ -63,6 +63,7 @@ class Card:
     why: str
     settle: str
     size: str
+    decided: GateLine | None  # the gate behind the decision, the nearest one where all passed
     blocks: tuple[Block, ...]
     more: str  # what the gates did that are in no block
     gates: tuple[GateLine, ...]
@@ -154,6 +155,7 @@ def _card(key: int, variant: VariantResult) -> Card:
     telling = _telling(found)
     titles = dict.fromkeys(visible(r.metric.title) for r in telling)
     rest = [r for r in found if r not in telling]
+    worst = deciding(variant)
     return Card(
         key=key,
         anchor=f"variant-{key}-{slug(variant.name)}",
@@ -163,6 +165,7 @@ def _card(key: int, variant: VariantResult) -> Card:
         why=wording.why(variant),
         settle=wording.settle(variant),
         size=_size(variant),
+        decided=_line(worst[0]) if worst else None,
         blocks=tuple(Block(t, tuple(_line(r) for r in telling if visible(r.metric.title) == t)) for t in titles),
         more=wording.others(rest),
         gates=tuple(_line(r) for r in found),
@@ -191,7 +194,7 @@ def _line(reading: Reading) -> GateLine:
             "\u00a0"
         )[0],
         limit=reading.limit_bare,
-        n=count(gate.n, "item"),
+        n=f"{gate.n:,}",
         p=p_value(gate.p_bad_holm),
         detectable=unit.size(gate.min_detectable) if math.isfinite(gate.min_detectable) else "–",
         reason=visible(gate.reason),

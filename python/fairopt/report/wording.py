@@ -279,7 +279,7 @@ def limitations(result: AuditResult) -> list[str]:
         )
     found.append(
         f"A limit is met when a one-sided {percent(1 - result.alpha, 0)} bound lies inside it. Every limit must be met "
-        "on its own, so no correction is due there; it counts as exceeded only after a Holm correction over all of them."
+        "on its own, so no correction is due there; it counts as exceeded only after a Holm correction over all limits."
     )
     found.append("Group by group, the intervals are not corrected for looking at many groups; what “pays” marks is.")
     found.append(

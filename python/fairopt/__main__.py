@@ -1,0 +1,5 @@
+"""``python -m fairopt`` is ``fairopt``."""
+
+from fairopt.cli import main
+
+main()

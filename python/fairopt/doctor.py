@@ -1,0 +1,99 @@
+"""What this installation can do, found by trying it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("torch", "transformers", "safetensors", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of ``fairopt doctor``."""
+
+    name: str
+    value: str
+    works: bool = True
+
+
+def diagnose(data: Path | None = None) -> list[Finding]:
+    """Versions, instruction sets, operators, threads, the state of CUDA, and which benchmarks have their data."""
+    found = [_version("fairopt"), Finding("python", f"{platform.python_version()} on {platform.platform()}")]
+    found += [_version(package) for package in PACKAGES]
+    found += [
+        _tried("instruction sets", _instruction_sets),
+        _tried("operators", _operators),
+        _tried("threads", _threads),
+        _tried("CUDA", _cuda),
+    ]
+    return [*found, *_benchmarks(data)]
+
+
+def _version(package: str) -> Finding:
+    try:
+        return Finding(package, metadata.version(package))
+    except metadata.PackageNotFoundError:
+        if package == "fairopt":  # run from its source tree
+            import fairopt
+
+            return Finding(package, fairopt.__version__)
+        return Finding(package, "not installed", works=False)
+
+
+def _tried(name: str, probe: Callable[[], str]) -> Finding:
+    """What ``probe`` says; an extension that does not load is a finding, not a crash of the doctor."""
+    try:
+        return Finding(name, probe())
+    except (ImportError, OSError, AttributeError) as error:
+        return Finding(name, " ".join(str(error).split()), works=False)
+
+
+def _instruction_sets() -> str:
+    from fairopt import _core
+
+    forced = os.environ.get("FAIROPT_CPU_CAPABILITY")
+    why = f" (forced by FAIROPT_CPU_CAPABILITY={forced})" if forced else ""
+    return f"{_core.cpu_capability()} in use{why}; available: {', '.join(_core.cpu_capabilities())}"
+
+
+def _operators() -> str:
+    from fairopt import ops
+
+    names = [name for name in dir(ops) if hasattr(getattr(ops, name), "__wrapped__") or name in ops.__all__]
+    return f"{len(names)} torch operators: {', '.join(sorted(names))}"
+
+
+def _threads() -> str:
+    import torch
+
+    return f"{torch.get_num_threads()} of {os.cpu_count()} processors (torch)"
+
+
+def _cuda() -> str:
+    import torch
+
+    from fairopt import _core
+
+    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"{_core.cuda_status()}; torch sees {devices} device{'' if devices == 1 else 's'}"
+
+
+def _benchmarks(data: Path | None) -> list[Finding]:
+    from fairopt.benchmarks import NAMES, get
+
+    where = str(data) if data else "no folder named (--data or FAIROPT_DATA)"
+    found = [Finding("data", where)]
+    for name in NAMES:
+        source = get(name).source
+        if source is None:
+            found.append(Finding(name, "built in"))
+            continue
+        missing = [file for file in source.files if not data or not (data / file).is_file()]
+        state = f"missing {', '.join(missing)}; official home: {source.home}" if missing else "found"
+        found.append(Finding(name, state))
+    return found

@@ -1,0 +1,41 @@
+"""The verdict for a terminal: a table, and for each variant what decided. No benchmark text is ever printed."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from fairopt.report.page import Page
+
+STYLES = {"SHIP": "bold blue", "HOLD": "bold red", "INCONCLUSIVE": "bold yellow"}
+WIDTH = 110  # of pipes and files
+
+
+def print_verdict(page: Page, file: TextIO | None = None) -> None:
+    """Print to ``file`` (stdout when not given): coloured on a terminal, plain text elsewhere."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=file, highlight=False)
+    if not console.is_terminal:
+        console = Console(file=file, highlight=False, width=WIDTH, color_system=None)
+    console.print(Text(page.headline, style="bold"))
+    if not page.cards:
+        console.print(Text(page.checks_sentence))
+        return
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.ASCII2)
+    for column in ("variant", "verdict", "decided by"):
+        table.add_column(column)
+    for column in ("change", "bound", "limit", "items"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for card in page.cards:
+        gate = card.decided
+        row = (f"{gate.metric}, {gate.group}", gate.estimate, gate.bound, gate.limit, gate.n) if gate else ("",) * 5
+        table.add_row(Text(card.name), Text(card.decision, style=STYLES[card.decision]), *map(Text, row))
+    console.print(table)
+    for card in page.cards:
+        console.print(Text(f"{card.name}  {card.decision}", style=STYLES[card.decision]))
+        for line in Text(f"{card.why} {card.settle}".strip()).wrap(console, console.width - 2):
+            line.rstrip()
+            console.print(Text("  ") + line)
