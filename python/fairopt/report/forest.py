@@ -229,11 +229,7 @@ def _group(effect: GroupEffect, drawing: _Drawing, name_axis: bool) -> Group:
     return Group(
         anchor="",
         name="all items" if everyone else axis + visible(effect.group),
-        facts=(
-            f"n = {effect.n:,}",
-            *([count(effect.n_clusters, "cluster")] if clustered else []),
-            f"base {unit.level(effect.base)}",
-        ),
+        facts=(f"n = {effect.n:,}", *clusters, f"base {unit.level(effect.base)}"),
         reason=shared,
         everyone=everyone,
         small=all(row.state == "undefined" for row in rows),
