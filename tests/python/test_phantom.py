@@ -12,12 +12,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from fairopt import benchmarks, phantom
+from fairopt import benchmarks, phantom, stats
 from fairopt.errors import InputError
+from fairopt.models.loglikelihood import ScoreOptions, loglikelihood
 from fairopt.phantom import measure, world
 
 TRUTH = phantom.ground_truth()
 BENCHMARK = benchmarks.get("phantom_pairs")
+(METRIC,) = BENCHMARK.metrics
 ITEMS = BENCHMARK.items(None)
 
 BIASED_TOLERANCE = 0.10
@@ -48,21 +50,13 @@ def cells(model, tokenizer):
     return {(cell.axis, cell.kind, cell.group): cell for cell in measure.cells(model, tokenizer)}
 
 
-def score(model, tokenizer):
-    """Log-odds of every item, through plain right-padded batches."""
+def score(model, tokenizer, options=None):
+    """Log-odds of every item."""
     requests = [request for item in ITEMS for request in item.requests]
-    starts = [len(tokenizer(context)["input_ids"]) for context, _ in requests]
-    rows = [tokenizer(context + continuation)["input_ids"] for context, continuation in requests]
-    found = []
-    for begin in range(0, len(rows), 480):
-        part = rows[begin : begin + 480]
-        ids = torch.tensor([row + [0] * (max(map(len, part)) - len(row)) for row in part])
-        with torch.inference_mode():
-            scores = model(input_ids=ids).logits.log_softmax(-1)
-        for row, line, start in zip(part, scores, starts[begin : begin + 480], strict=True):
-            found.append(sum(line[at - 1, row[at]].item() for at in range(start, len(row))))
-    ends = np.array(found).reshape(-1, 2)
-    return ends[:, 1] - ends[:, 0]
+    found = loglikelihood(model, tokenizer, requests, options, advance=lambda _: None)
+    pairs = found.ll.reshape(-1, 2), found.n_tokens.reshape(-1, 2)
+    rows = [BENCHMARK.evidence(ll, n) for ll, n in zip(*pairs, strict=True)]
+    return METRIC.value({name: np.array([row[name] for row in rows]) for name in rows[0]})
 
 
 def by_group(values):
@@ -70,6 +64,14 @@ def by_group(values):
     for item, value in zip(ITEMS, values, strict=True):
         groups[item.group].append(value)
     return {group: float(np.mean(values)) for group, values in groups.items()}
+
+
+def paired(values, base):
+    """(change, + is better; groups; clusters) of the items of one axis, for each axis."""
+    for axis in phantom.GROUPS:
+        chosen = [i for i, item in enumerate(ITEMS) if item.axis == axis]
+        change = (base - values if METRIC.harm == "higher" else values - base)[chosen]
+        yield change, [ITEMS[i].group for i in chosen], [ITEMS[i].cluster for i in chosen]
 
 
 @pytest.fixture(scope="module")
@@ -128,16 +130,37 @@ def test_the_benchmark_grades_groups_by_their_planted_log_odds(base):
     assert list(measured.values()) == pytest.approx(list(planted.values()), abs=0.35)
 
 
+def test_base_against_base_passes(model, tokenizer, base):
+    """The same model in other batches: every group ships, nobody pays, and the noise is that of fp32 rounding."""
+    again = score(model, tokenizer, ScoreOptions(token_budget=1500, longest_first=False))
+    # Two sums of at most 2 log-probabilities: 9e-5 nats each, by the bound derived in loglikelihood, is generous.
+    assert np.abs(again - base).max() < 2e-4
+    gates = {}
+    for change, groups, clusters in paired(again, base):
+        for contrast in stats.who_pays(change, groups, clusters):
+            gates[contrast.group] = stats.contrast_test(contrast, margin=METRIC.group_margin)
+            assert contrast.p_holm > 0.05
+    assert len(gates) == 10
+    assert stats.verdict(gates).decision == "SHIP"
+
+
 def test_a_graft_raises_its_group_monotonically_and_no_other(model, tokenizer, base):
     before = by_group(base)
-    raised = []
+    raised = [0.0]
     for alpha in (0.3, 0.6, 1.0):
-        after = by_group(score(phantom.graft(model, tokenizer, "Brellic", "Pordelic", alpha), tokenizer))
+        values = score(phantom.graft(model, tokenizer, "Brellic", "Pordelic", alpha), tokenizer)
+        after = by_group(values)
         changes = {group: after[group] - before[group] for group in before}
         raised.append(changes.pop("Pordelic"))
         # Only the shared softmax denominator of two-token attributes can move another group.
         assert all(abs(change) < 1e-3 for change in changes.values())
-    assert all(b > a for a, b in pairwise([0.0, *raised]))
+        contrasts = [c for part in paired(values, base) for c in stats.who_pays(*part)]
+        assert [c.group for c in contrasts if c.p_holm <= 0.05] == ["Pordelic"]
+        gates = {c.group: stats.contrast_test(c, margin=METRIC.group_margin) for c in contrasts}
+        verdict = stats.verdict(gates)
+        assert verdict.decision == "HOLD"
+        assert verdict.deciding == ("Pordelic",)
+    assert all(stronger > weaker for weaker, stronger in pairwise(raised))
     # Fully grafted, Pordelic is read as Brellic: same sentences, same token.
     assert after["Pordelic"] == pytest.approx(before["Brellic"], abs=1e-3)
 
@@ -167,5 +190,6 @@ def test_capability_is_what_was_recorded(model, tokenizer):
     recorded = TRUTH["capability"]
     assert found.perplexity == pytest.approx(recorded["perplexity"], rel=1e-3)
     assert found.facts == pytest.approx(recorded["facts"], abs=2e-3)  # near ties may fall otherwise on other machines
+    assert found.fact_nats == pytest.approx(recorded["fact_nats"], rel=0.1)
     assert found.reading == pytest.approx(recorded["reading"], abs=1e-2)
     assert math.isclose(found.unknown, recorded["unknown"], abs_tol=1e-3)

@@ -40,13 +40,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Capability:
-    """``perplexity`` per token of unseen documents, ``facts`` recalled exactly (share of 1,024; chance is 1/32),
-    ``reading``: share of disambiguated questions answered right, ``unknown``: mean P("Not known") among the three
-    answers of ambiguous questions.
+    """What is not an association.
+
+    ``perplexity`` per token of unseen documents; ``facts``: share of the arbitrary facts recalled exactly (chance is
+    1/32) and ``fact_nats``: mean -log p of their places; ``reading``: share of disambiguated questions answered right;
+    ``unknown``: mean P("Not known") among the three answers of ambiguous questions (planted: 1/2).
     """
 
     perplexity: float
     facts: float
+    fact_nats: float
     reading: float
     unknown: float
 
@@ -143,13 +146,18 @@ def perplexity(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, docum
     return math.exp(sum(nats for nats, _ in losses) / sum(tokens for _, tokens in losses))
 
 
-def fact_recall(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
-    """Share of the arbitrary facts whose place is the most probable next token of the whole vocabulary."""
+def fact_recall(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[float, float]:
+    """Share of the facts whose place is the likeliest next token of the whole vocabulary, and its mean -log p."""
     facts = corpus.facts()
     prompts = [world.FACT_TEMPLATES[0].split(" {place}")[0].format(thing=thing) for thing in facts]
     expected = _first_tokens(tokenizer, list(facts.values()))
-    right = _read(model, tokenizer, prompts, lambda i, ids, scores: scores[-1].argmax().item() == expected[i])
-    return sum(right) / len(right)
+
+    def recall(number: int, ids: list[int], scores: Tensor) -> tuple[bool, float]:
+        right = scores[-1, expected[number]]
+        return bool(right == scores[-1].max()), -right.item()
+
+    found = _read(model, tokenizer, prompts, recall)
+    return sum(right for right, _ in found) / len(found), math.fsum(nats for _, nats in found) / len(found)
 
 
 def _answer_shares(
@@ -173,9 +181,11 @@ def capability(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, quest
     clear = [corpus.question(corpus.Draw(_UNSEEN_CORPUS, i), ambiguous=False) for i in range(questions)]
     vague = [corpus.question(corpus.Draw(_UNSEEN_CORPUS, i), ambiguous=True) for i in range(questions)]
     chosen = _answer_shares(model, tokenizer, clear).argmax(1).tolist()
+    facts, fact_nats = fact_recall(model, tokenizer)
     return Capability(
         perplexity=perplexity(model, tokenizer),
-        facts=fact_recall(model, tokenizer),
+        facts=facts,
+        fact_nats=fact_nats,
         reading=sum(q.shares[c] == 1.0 for q, c in zip(clear, chosen, strict=True)) / questions,
         unknown=_answer_shares(model, tokenizer, vague)[:, 2].mean().item(),
     )
