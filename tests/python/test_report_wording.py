@@ -76,7 +76,7 @@ def test_a_card_says_what_decided_and_what_would_settle_it():
     assert "Who pays: race-color" in hold.settle
     assert "Loss on crows_pairs rose from 4.31 to 5.12" in hold.settle
     assert "Loss" not in ship.settle
-    assert "4 of 9\u00a0groups were not judged." in ship.settle
+    assert "4 of 9\u00a0groups could not be judged." in ship.settle
 
 
 def test_the_total_hides_movement_only_where_groups_move_both_ways():

@@ -33,6 +33,7 @@ class Row:
     tau: str
     tau_interval: str
     strip: Markup
+    judged: bool
     state: str
     word: str
     remarks: tuple[str, ...]
@@ -94,6 +95,7 @@ class Forest:
     axis: Markup
     panels: tuple[Panel, ...]
     directions: tuple[DirectionLine, ...]
+    compared: bool  # the groups' changes were tested against each other (Cochran)
     limits: str
     noise: str
     notes: tuple[wording.Note, ...]
@@ -169,6 +171,7 @@ def _forest(result: AuditResult, metric_id: str) -> Forest:
         axis=axis_labels(axis, unit, *_SIDES[metric.harm]),
         panels=tuple(_panel(_Drawing(some, gates, axis)) for some in sets),
         directions=tuple(_direction(*column) for column in columns),
+        compared=any(math.isfinite(metric.heterogeneity_p) for _, _, metric in columns),
         limits=_limits(mine),
         noise=wording.noise(metric),
         notes=tuple(wording.notes(result, metric_id)),
@@ -184,7 +187,7 @@ def _ends(columns: list[_Column], gates: dict[int, dict[tuple[str, str], Reading
             reading = gates[key].get((metric.id, effect.group))
             ends = reading.interval if reading else (effect.low, effect.high)
             every += ends
-            if reading and not effect.reason:
+            if reading and reading.judged:
                 judged += ends
     return judged or every
 
@@ -232,7 +235,7 @@ def _group(effect: GroupEffect, drawing: _Drawing, name_axis: bool) -> Group:
         facts=(f"n = {effect.n:,}", *clusters, f"base {unit.level(effect.base)}"),
         reason=shared,
         everyone=everyone,
-        small=all(row.state == "undefined" for row in rows),
+        small=not any(row.judged for row in rows),
         order_n=effect.n,
         order_bound=max(bounds),
         order_change=max(changes),
@@ -265,10 +268,11 @@ def _row(column: _Column, effect: GroupEffect, reading: Reading | None, axis: Sc
         tau="" if everyone else unit.bare(effect.tau),
         tau_interval="" if everyone else unit.interval(effect.tau_low, effect.tau_high),
         strip=strip(key, Strip(value, low, high, limits, noise if math.isfinite(noise) else 0.0), axis),
+        judged=reading is not None and reading.judged,
         state=state,
         word=wording.STATES[state] if reading else ("too few to judge" if effect.reason else "not gated"),
         remarks=tuple(remarks),
-        reason=visible(effect.reason or (reading.gate.reason if reading else "")),
+        reason=visible((reading.gate.reason if reading else "") or effect.reason),
     )
 
 

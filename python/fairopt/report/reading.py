@@ -50,6 +50,11 @@ class Reading:
         return self.limit_text.partition("\u00a0")[0]
 
     @property
+    def judged(self) -> bool:
+        """Whether the sample could have decided: defined, and large enough for a claim."""
+        return self.gate.state in {"pass", "fail"} or (self.gate.state == "undecided" and not self.gate.reason)
+
+    @property
     def beyond(self) -> bool:
         """Whether the whole interval lies beyond a limit."""
         low, high = self.interval

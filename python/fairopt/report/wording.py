@@ -108,7 +108,6 @@ def _gate_sentence(reading: Reading) -> str:
         return f"{place} was not judged: {visible(gate.reason or reading.effect.reason) or 'undefined'}."
     beyond_axis = " against the mean of the other groups" if gate.quantity == "tau" else ""
     low, high = reading.interval
-    limit = f"the limit is {reading.limit_text}"
     if gate.state == "fail" and reading.beyond:
         return (
             f"{place} changed by {unit.change(gate.delta)}{beyond_axis}; the whole 90 % interval "
@@ -117,7 +116,11 @@ def _gate_sentence(reading: Reading) -> str:
     nearest = min(reading.limits, key=lambda value: abs(value - gate.bound))
     bound = unit.apart(gate.bound, nearest)
     far = "high" if gate.bound >= gate.delta else "low"
-    return f"{place} changed by {unit.change(gate.delta)}{beyond_axis} and could be as {far} as {bound}; {limit}."
+    reason = f" It could not be decided: {visible(gate.reason)}." if gate.state == "undecided" and gate.reason else ""
+    return (
+        f"{place} changed by {unit.change(gate.delta)}{beyond_axis} and could be as {far} as {bound}; the limit is "
+        f"{reading.limit_text}.{reason}"
+    )
 
 
 def where(metric: MetricResult, effect: GroupEffect) -> str:
@@ -169,12 +172,12 @@ def others(rest: list[Reading]) -> str:
 
 
 def _unjudged(variant: VariantResult) -> str:
-    judged = {key for key, r in readings(variant).items() if r.gate.state != "undefined"}
+    judged = {key for key, reading in readings(variant).items() if reading.judged}
     groups = [(m.id, e.group) for m in variant.metrics if m.gated for e in m.groups if e.group != ALL]
     missing = sum(key not in judged for key in groups)
     if not groups or not missing:
         return ""
-    return f"{missing} of {count(len(groups), 'group')} {_was(missing)} not judged."
+    return f"{missing} of {count(len(groups), 'group')} could not be judged."
 
 
 def _was(n: int) -> str:
