@@ -232,7 +232,7 @@ def _group(effect: GroupEffect, drawing: _Drawing, name_axis: bool) -> Group:
     return Group(
         anchor="",
         name="all items" if everyone else axis + visible(effect.group),
-        facts=(f"n = {effect.n:,}", *clusters, f"base {unit.level(effect.base)}"),
+        facts=(f"n\u00a0=\u00a0{effect.n:,}", *clusters, f"base {unit.level(effect.base)}"),
         reason=shared,
         everyone=everyone,
         small=not any(row.judged for row in rows),
@@ -331,7 +331,10 @@ def _sensitivity_line(key: int, variant: VariantResult, metric: MetricResult) ->
         flips=_flips(total),
         change=unit.change(total.delta),
         interval=unit.interval(total.low, total.high),
-        most=f"{visible(most.group)} {unit.change(most.delta)} {unit.interval(most.low, most.high)}, n = {most.n:,}"
-        if most
-        else "–",
+        most=_in_short(unit, most) if most else "–",
     )
+
+
+def _in_short(unit: Unit, effect: GroupEffect) -> str:
+    interval = unit.interval(effect.low, effect.high)
+    return f"{visible(effect.group)} {unit.change(effect.delta)} {interval}, n\u00a0=\u00a0{effect.n:,}"

@@ -48,10 +48,10 @@ class Unit:
         return self.bare(value)
 
     def interval(self, low: float, high: float) -> str:
-        """``[−0.3, +7.1]`` without the unit; empty when undefined."""
+        """``[−0.3, +7.1]`` without the unit and without a line break; empty when undefined."""
         if not (math.isfinite(low) and math.isfinite(high)):
             return ""
-        return f"[{self.bare(low)}, {self.bare(high)}]"
+        return f"[{self.bare(low)},{NBSP}{self.bare(high)}]"
 
 
 UNITS = {

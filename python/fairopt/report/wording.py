@@ -268,10 +268,9 @@ def limitations(result: AuditResult) -> list[str]:
     found = [visible(c) for c in result.caveats]
     if not_comparable(result):
         return found
-    for variant in result.variants:
-        text = _unjudged(variant)
-        if text:
-            found.append(f"{visible(variant.name)}: {text}")
+    silent = [(_unjudged(v), visible(v.name)) for v in result.variants]
+    for text in dict.fromkeys(text for text, _ in silent if text):
+        found.append(f"{listed([name for other, name in silent if other == text])}: {text}")
     spread = max(
         (g.design_effect for v in result.variants for g in v.gates if math.isfinite(g.design_effect)), default=1.0
     )
