@@ -16,20 +16,19 @@ using namespace pybind11::literals;
 namespace fairopt::bindings {
 namespace {
 
-py::dict record(const metrics::Preference& cell) {
-  return py::dict("n"_a = cell.n, "more"_a = cell.more, "ties"_a = cell.ties, "undefined"_a = cell.undefined,
-                  "share"_a = cell.share, "mean_margin"_a = cell.mean_margin,
-                  "mean_abs_margin"_a = cell.mean_abs_margin);
+Record record(const metrics::Preference& cell) {
+  return Record("n"_a = cell.n, "more"_a = cell.more, "ties"_a = cell.ties, "undefined"_a = cell.undefined,
+                "share"_a = cell.share, "mean_margin"_a = cell.mean_margin, "mean_abs_margin"_a = cell.mean_abs_margin);
 }
 
-py::dict record(const metrics::PreferenceFlips& cell) {
-  return py::dict("n"_a = cell.n, "both"_a = cell.both, "base_only"_a = cell.base_only,
-                  "variant_only"_a = cell.variant_only, "neither"_a = cell.neither, "undefined"_a = cell.undefined);
+Record record(const metrics::PreferenceFlips& cell) {
+  return Record("n"_a = cell.n, "both"_a = cell.both, "base_only"_a = cell.base_only,
+                "variant_only"_a = cell.variant_only, "neither"_a = cell.neither, "undefined"_a = cell.undefined);
 }
 
 template <class Cell>
-py::list records(const std::vector<Cell>& cells) {
-  py::list list;
+Records records(const std::vector<Cell>& cells) {
+  Records list;
   for (const Cell& cell : cells) list.append(record(cell));
   return list;
 }

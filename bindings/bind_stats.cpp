@@ -32,39 +32,39 @@ Doubles array(const std::vector<double>& values) {
   return Doubles(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
-py::dict record(const stats::Interval& interval) {
-  return py::dict("low"_a = interval.low, "high"_a = interval.high, "level"_a = interval.level);
+Record record(const stats::Interval& interval) {
+  return Record("low"_a = interval.low, "high"_a = interval.high, "level"_a = interval.level);
 }
 
-py::dict record(const stats::PairedTest& test) {
+Record record(const stats::PairedTest& test) {
   const bool equivalence = test.kind == stats::GateKind::kEquivalence;
-  return py::dict("kind"_a = equivalence ? "equivalence" : "non_inferiority", "margin"_a = test.margin,
-                  "estimate"_a = test.estimate, "low"_a = test.low, "high"_a = test.high, "level"_a = test.level,
-                  "se"_a = test.se, "df"_a = test.df, "n"_a = test.n, "n_clusters"_a = test.n_clusters,
-                  "n_eff"_a = test.n_eff, "discordance"_a = test.discordance, "design_effect"_a = test.design_effect,
-                  "icc"_a = test.icc, "p_ok"_a = test.p_ok, "p_bad"_a = test.p_bad, "p_above_low"_a = test.p_above_low,
-                  "p_below_low"_a = test.p_below_low, "p_above_high"_a = test.p_above_high,
-                  "p_below_high"_a = test.p_below_high, "reason"_a = test.reason, "no_ship"_a = test.no_ship,
-                  "no_hold"_a = test.no_hold, "warning"_a = test.warning);
+  return Record("kind"_a = equivalence ? "equivalence" : "non_inferiority", "margin"_a = test.margin,
+                "estimate"_a = test.estimate, "low"_a = test.low, "high"_a = test.high, "level"_a = test.level,
+                "se"_a = test.se, "df"_a = test.df, "n"_a = test.n, "n_clusters"_a = test.n_clusters,
+                "n_eff"_a = test.n_eff, "discordance"_a = test.discordance, "design_effect"_a = test.design_effect,
+                "icc"_a = test.icc, "p_ok"_a = test.p_ok, "p_bad"_a = test.p_bad, "p_above_low"_a = test.p_above_low,
+                "p_below_low"_a = test.p_below_low, "p_above_high"_a = test.p_above_high,
+                "p_below_high"_a = test.p_below_high, "reason"_a = test.reason, "no_ship"_a = test.no_ship,
+                "no_hold"_a = test.no_hold, "warning"_a = test.warning);
 }
 
-py::dict record(const stats::Contrast& contrast) {
-  return py::dict("group"_a = contrast.group, "n"_a = contrast.n, "n_clusters"_a = contrast.n_clusters,
-                  "n_eff"_a = contrast.n_eff, "delta"_a = contrast.delta, "estimate"_a = contrast.estimate,
-                  "low"_a = contrast.low, "high"_a = contrast.high, "se"_a = contrast.se, "df"_a = contrast.df,
-                  "t"_a = contrast.t, "p"_a = contrast.p, "p_holm"_a = contrast.p_holm, "reason"_a = contrast.reason,
-                  "no_claim"_a = contrast.no_claim);
+Record record(const stats::Contrast& contrast) {
+  return Record("group"_a = contrast.group, "n"_a = contrast.n, "n_clusters"_a = contrast.n_clusters,
+                "n_eff"_a = contrast.n_eff, "delta"_a = contrast.delta, "estimate"_a = contrast.estimate,
+                "low"_a = contrast.low, "high"_a = contrast.high, "se"_a = contrast.se, "df"_a = contrast.df,
+                "t"_a = contrast.t, "p"_a = contrast.p, "p_holm"_a = contrast.p_holm, "reason"_a = contrast.reason,
+                "no_claim"_a = contrast.no_claim);
 }
 
-py::list records(const std::vector<stats::Contrast>& contrasts) {
-  py::list list;
+Records records(const std::vector<stats::Contrast>& contrasts) {
+  Records list;
   for (const stats::Contrast& contrast : contrasts) list.append(record(contrast));
   return list;
 }
 
-py::dict record(const stats::ClusteredMean& mean) {
-  return py::dict("mean"_a = mean.mean, "variance"_a = mean.variance, "df"_a = mean.df, "n"_a = mean.n,
-                  "n_clusters"_a = mean.n_clusters, "n_eff"_a = mean.n_eff, "reason"_a = mean.reason);
+Record record(const stats::ClusteredMean& mean) {
+  return Record("mean"_a = mean.mean, "variance"_a = mean.variance, "df"_a = mean.df, "n"_a = mean.n,
+                "n_clusters"_a = mean.n_clusters, "n_eff"_a = mean.n_eff, "reason"_a = mean.reason);
 }
 
 void bind_distributions(py::module_& m) {
@@ -183,7 +183,7 @@ void bind_who_pays(py::module_& m) {
       "groups"_a, "alpha"_a);
   m.def(
       "contrast_test",
-      [](const py::dict& contrast, double margin, double alpha) {
+      [](const py::typing::Dict<py::str, py::object>& contrast, double margin, double alpha) {
         stats::Contrast c;
         c.n = contrast["n"].cast<std::int64_t>();
         c.n_clusters = contrast["n_clusters"].cast<std::int64_t>();
@@ -226,8 +226,8 @@ void bind_power_and_verdict(py::module_& m) {
         constexpr std::array<const char*, 4> words{"pass", "fail", "undecided", "undefined"};
         py::list states;
         for (const auto state : found.states) states.append(words[static_cast<std::size_t>(state)]);
-        return py::dict("decision"_a = decisions[static_cast<std::size_t>(found.decision)],
-                        "p_bad_holm"_a = found.p_bad_holm, "states"_a = states, "deciding"_a = found.deciding);
+        return Record("decision"_a = decisions[static_cast<std::size_t>(found.decision)],
+                      "p_bad_holm"_a = found.p_bad_holm, "states"_a = states, "deciding"_a = found.deciding);
       },
       "gates"_a, "alpha_ship"_a, "alpha_hold"_a);
 }

@@ -1,5 +1,6 @@
 // fairopt._core: statistics, metrics and the NumPy side of the kernels. No torch headers: one binary for every torch.
 #include <pybind11/pybind11.h>
+#include <pybind11/typing.h>
 
 #include "bind.h"
 #include "fairopt/cpu_capability.h"
@@ -15,7 +16,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def(
       "cpu_capabilities",
       [] {
-        py::list names;
+        py::typing::List<py::str> names;
         for (const std::string& level : fairopt::cpu_capabilities()) names.append(level);
         return names;
       },

@@ -35,25 +35,24 @@ double deviance(double x, double m) {
   return sum;
 }
 
-/// Continued fraction of I_x(a, b) without its leading power, by Lentz's method. Converges in O(sqrt(max(a, b))) steps
-/// where x is below (a + 1) / (a + b + 2). DLMF 8.17.22.
-double continued_fraction(double a, double b, double x) {
-  constexpr double tiny = 1e-300;
-  const auto away_from_zero = [](double v) { return std::abs(v) < tiny ? tiny : v; };
-  double c = 1;
-  double d = 1 / away_from_zero(1 - (a + b) * x / (a + 1));
-  double h = d;
-  const auto step = [&](double coefficient) {
-    d = 1 / away_from_zero(1 + coefficient * d);
-    c = away_from_zero(1 + coefficient / c);
-    h *= c * d;
-  };
+/// I_x(a, b) = x^a y^b / (B(a, b) f). Even part of DLMF 8.17.22, by Lentz's method: it needs x only through
+/// a y - b x, so that nothing cancels where x is close to 1. Converges in O(sqrt(max(a, b))) steps while x is below
+/// (a + 1) / (a + b + 2).
+double continued_fraction(double a, double b, double x, double y) {
+  const double lambda = a * y - b * x;
+  double f = a * (lambda + 1) / (a + 1);
+  double c = f;
+  double d = 0;
   for (double m = 1; m < 1e7; ++m) {
-    step(m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)));
-    step(-(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)));
+    const double w = m * (b - m) * x / (a + 2 * m - 1);
+    const double numerator = (a + m - 1) * (a + b + m - 1) / (a + 2 * m - 1) * w * x;
+    const double denominator = m + w + (a + m) * (lambda + 1 + m * (1 + y)) / (a + 2 * m + 1);
+    d = 1 / (denominator + numerator * d);
+    c = denominator + numerator / c;
+    f *= c * d;
     if (std::abs(c * d - 1) < 1e-16) break;
   }
-  return h;
+  return f;
 }
 
 }  // namespace
@@ -69,8 +68,8 @@ double beta_lower(double a, double b, double x, double y) {
   if (std::isnan(x) || std::isnan(y)) return std::numeric_limits<double>::quiet_NaN();
   if (x <= 0) return 0;
   if (y <= 0) return 1;
-  if (x > (a + 1) / (a + b + 2)) return 1 - beta_power(b, a, y, x) / b * continued_fraction(b, a, y);
-  return beta_power(a, b, x, y) / a * continued_fraction(a, b, x);
+  if (x > (a + 1) / (a + b + 2)) return 1 - beta_power(b, a, y, x) / continued_fraction(b, a, y, x);
+  return beta_power(a, b, x, y) / continued_fraction(a, b, x, y);
 }
 
 }  // namespace fairopt::stats
