@@ -107,6 +107,29 @@ TEST_CASE("ten clusters: few with a flip count as one unit each", "[stats]") {
   REQUIRE(test.no_hold.empty());
 }
 
+TEST_CASE("nine flipped clusters are one too few to measure a design effect", "[stats]") {
+  const std::vector<std::int64_t> worse{2, 1, 1, 4, 0, 1, 1, 2, 1, 4};
+  const std::vector<std::int64_t> better{0, 1, 2, 1, 0, 0, 3, 1, 1, 0};
+  const std::vector<std::int64_t> sizes{8, 4, 12, 16, 8, 4, 20, 8, 12, 16};
+  const PairedTest test = paired_binary_clustered({worse, better, sizes}, {0.3, 0.05, 0.35});
+  require_digits(test.design_effect, 13.18518519);
+}
+
+TEST_CASE("few flips in strongly correlated clusters carry a warning", "[stats]") {
+  // 40 clusters of 30: all flips of a cluster come together.
+  std::vector<std::int64_t> worse(40, 0);
+  const std::vector<std::int64_t> better(40, 0);
+  const std::vector<std::int64_t> sizes(40, 30);
+  worse[3] = 15;
+  const PairedTest together = paired_binary_clustered({worse, better, sizes}, {0.1, 0.05, 0.35});
+  REQUIRE(together.discordance < 0.02);
+  REQUIRE(together.icc > 0.2);
+  REQUIRE(!together.warning.empty());
+  worse.assign(40, 0);
+  for (std::size_t c = 0; c < 15; ++c) worse[c] = 1;
+  REQUIRE(paired_binary_clustered({worse, better, sizes}, {0.1, 0.05, 0.35}).warning.empty());
+}
+
 TEST_CASE("clusters with ten flipped ones use the measured design effect", "[stats]") {
   // The vector above with a flip that cancels in each of its two silent clusters: same sums, 10 flipped clusters.
   const std::vector<std::int64_t> worse{2, 1, 1, 4, 1, 1, 1, 2, 1, 4};
