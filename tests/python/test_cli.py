@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,6 +81,15 @@ def test_audit_prints_the_verdict_and_returns_its_code(fake, tmp_path, answer, c
     assert (tmp_path / "report.html").is_file()
     assert "\x1b" not in result.output, "colour codes in a pipe"
     assert all(line == line.rstrip() for line in result.output.splitlines())
+
+
+def test_names_cannot_steer_the_terminal(fake, tmp_path):
+    evil = "\x1b[31m[red]x\u202e"
+    fake.answer = replace(SHIP, base=evil, variants=(replace(SHIP.variants[0], name=evil),), comparable={})
+    output = invoke("report", tmp_path).output
+    assert "\x1b" not in output
+    assert "\u202e" not in output
+    assert "⟨U+001B⟩[31m[red]x⟨U+202E⟩  SHIP" in output
 
 
 def test_audit_hands_on_what_was_asked(fake, tmp_path):
@@ -210,6 +220,24 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_stream_without_utf8_gets_escapes(tmp_path):
+    script = """
+import report_samples as samples, sys, types
+from pathlib import Path
+fake = types.ModuleType("fairopt.audit.run")
+fake.open_run = lambda path: types.SimpleNamespace(result=samples.crows_only(), path=Path(path))
+sys.modules["fairopt.audit.run"] = fake
+from fairopt.cli import main
+main()
+"""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), environment.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", script, "report", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"\\u2212" in done.stdout, "the minus sign"
 
 
 def test_python_m_fairopt_is_fairopt():

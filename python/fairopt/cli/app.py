@@ -6,6 +6,7 @@ code of :class:`~fairopt.errors.ExitCode`; what went wrong is one line on stderr
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows escapes
     app(prog_name="fairopt")
 
 

@@ -63,6 +63,7 @@ class Card:
     why: str
     settle: str
     size: str
+    met: str  # "9 of 10"
     decided: GateLine | None  # the gate behind the decision, the nearest one where all passed
     blocks: tuple[Block, ...]
     more: str  # what the gates did that are in no block
@@ -165,6 +166,7 @@ def _card(key: int, variant: VariantResult) -> Card:
         why=wording.why(variant),
         settle=wording.settle(variant),
         size=_size(variant),
+        met=f"{sum(r.gate.state == 'pass' for r in found)} of {len(found)}",
         decided=_line(worst[0]) if worst else None,
         blocks=tuple(Block(t, tuple(_line(r) for r in telling if visible(r.metric.title) == t)) for t in titles),
         more=wording.others(rest),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from fairopt.report.page import Page
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STYLES = {"SHIP": "bold blue", "HOLD": "bold red", "INCONCLUSIVE": "bold yellow"}
 WIDTH = 110  # of pipes and files
@@ -25,17 +28,28 @@ def print_verdict(page: Page, file: TextIO | None = None) -> None:
         console.print(Text(page.checks_sentence))
         return
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.ASCII2)
-    for column in ("variant", "verdict", "decided by"):
-        table.add_column(column)
+    for column in ("variant", "verdict", "met", "decided by"):
+        table.add_column(column, no_wrap=column == "met")
     for column in ("change", "bound", "limit", "items"):
         table.add_column(column, justify="right", no_wrap=True)
     for card in page.cards:
         gate = card.decided
         row = (f"{gate.metric}, {gate.group}", gate.estimate, gate.bound, gate.limit, gate.n) if gate else ("",) * 5
-        table.add_row(Text(card.name), Text(card.decision, style=STYLES[card.decision]), *map(Text, row))
+        table.add_row(
+            Text(card.name), Text(card.decision, style=STYLES[card.decision]), Text(card.met), *map(Text, row)
+        )
     console.print(table)
     for card in page.cards:
         console.print(Text(f"{card.name}  {card.decision}", style=STYLES[card.decision]))
-        for line in Text(f"{card.why} {card.settle}".strip()).wrap(console, console.width - 2):
-            line.rstrip()
-            console.print(Text("  ") + line)
+        _print_indented(console, f"{card.why} {card.settle}".strip())
+    for forest in page.forests:
+        console.print(Text(f"{forest.title} ({forest.metric})"))
+        _print_indented(console, forest.noise)
+
+
+def _print_indented(console: Console, text: str) -> None:
+    from rich.text import Text
+
+    for line in Text(text).wrap(console, console.width - 2):
+        line.rstrip()
+        console.print(Text("  ") + line)
