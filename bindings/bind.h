@@ -4,6 +4,8 @@
 
 namespace fairopt::bindings {
 
+void bind_cuda(pybind11::module_& m);
+void bind_format(pybind11::module_& m);
 void bind_metrics(pybind11::module_& m);
 void bind_stats(pybind11::module_& m);
 

@@ -20,8 +20,8 @@ enum class DType : std::uint8_t { kFloat32, kFloat16, kBFloat16 };
 
 /// The name users write: "int8", "int4_sym", "int4_asym", "nf4", "fp4".
 std::string_view name(Format format);
-/// The format of that name. Throws std::invalid_argument that lists the names.
-Format parse_format(std::string_view name);
+/// The format of that name. Throws std::invalid_argument `<op>: format must be one of ...` that lists the names.
+Format parse_format(std::string_view name, const char* op = "parse_format");
 /// Bits of one code: 8 or 4.
 int code_bits(Format format);
 /// Whether blocks carry a zero point.

@@ -27,12 +27,12 @@ std::string_view name(Format format) { return entry(format).name; }
 int code_bits(Format format) { return entry(format).bits; }
 bool has_zeros(Format format) { return entry(format).zeros; }
 
-Format parse_format(std::string_view name) {
+Format parse_format(std::string_view name, const char* op) {
   for (const Entry& e : kFormats) {
     if (e.name == name) return e.format;
   }
   throw std::invalid_argument(
-      fmt::format("parse_format: format must be one of int8, int4_sym, int4_asym, nf4, fp4, got '{}'", name));
+      fmt::format("{}: format must be one of int8, int4_sym, int4_asym, nf4, fp4, got '{}'", op, name));
 }
 
 }  // namespace fairopt

@@ -1,0 +1,27 @@
+// libfairopt_ops: registration with torch's dispatcher through the stable ABI. The CUDA key is registered in every
+// build, so that a CUDA tensor meets either the kernels or a sentence that says what is missing.
+#include "torch_ops.h"
+
+using namespace fairopt::ops;
+
+STABLE_TORCH_LIBRARY(fairopt, m) {
+  m.def("quantize_blockwise(Tensor x, str format, int block) -> (Tensor codes, Tensor scales, Tensor zeros)");
+  m.def(
+      "dequantize_blockwise(Tensor codes, Tensor scales, Tensor zeros, str format, int block, SymInt cols, "
+      "ScalarType dtype) -> Tensor");
+  m.def(
+      "quantized_linear(Tensor x, Tensor codes, Tensor scales, Tensor zeros, Tensor? bias, str format, int block) "
+      "-> Tensor");
+  m.def("prune_mask(Tensor score, SymInt prune) -> Tensor");
+  m.def("prune_mask_n_of_m(Tensor score, int n, int m) -> Tensor");
+}
+
+static void implement(torch::stable::detail::StableLibrary& m) {
+  m.impl("quantize_blockwise", TORCH_BOX(&quantize_blockwise));
+  m.impl("dequantize_blockwise", TORCH_BOX(&dequantize_blockwise));
+  m.impl("quantized_linear", TORCH_BOX(&quantized_linear));
+  m.impl("prune_mask", TORCH_BOX(&prune_mask));
+  m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
+}
+STABLE_TORCH_LIBRARY_IMPL(fairopt, CPU, m) { implement(m); }
+STABLE_TORCH_LIBRARY_IMPL(fairopt, CUDA, m) { implement(m); }

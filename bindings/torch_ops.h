@@ -1,0 +1,72 @@
+// What the torch operators share: the checks at their door, torch's types in our terms, torch's threads as an Executor.
+// Every refusal is a std::invalid_argument `<op>: <argument> must be <requirement>, got <value>`: ValueError in Python.
+#pragma once
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "fairopt/cuda.h"
+#include "fairopt/executor.h"
+#include "fairopt/quantize.h"
+
+namespace fairopt::ops {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+// The operators. Shapes, dtypes and errors are documented where users meet them: python/fairopt/ops.py.
+std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::string format, std::int64_t block);
+Tensor dequantize_blockwise(const Tensor& codes, const Tensor& scales, const Tensor& zeros, std::string format,
+                            std::int64_t block, std::int64_t cols, ScalarType dtype);
+Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
+                        std::optional<Tensor> bias, std::string format, std::int64_t block);
+Tensor prune_mask(const Tensor& score, std::int64_t prune);
+Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m);
+
+[[noreturn]] void refuse(const char* op, const char* argument, const std::string& requirement, const std::string& got);
+
+// How an error names a value: "[3, 5]", "float32", "cuda:0".
+std::string shape_text(const Tensor& tensor);
+std::string dtype_text(ScalarType type);
+std::string device_text(const Tensor& tensor);
+
+/// float32, float16 or bfloat16; refuses the rest.
+DType float_dtype(const char* op, const char* argument, ScalarType type);
+/// Refuses a scalar: the operators work along the last dimension.
+void require_dimension(const char* op, const char* argument, const Tensor& tensor);
+/// Refuses a tensor that lies on another device than `like`, the argument called `like_name`.
+void require_device_of(const char* op, const char* argument, const Tensor& tensor, const char* like_name,
+                       const Tensor& like);
+/// Refuses a CUDA tensor when the CUDA kernels cannot run here, with what `fairopt doctor` says about them.
+void require_usable_device(const char* op, const Tensor& tensor);
+
+/// All sizes but the last, and their product.
+std::vector<std::int64_t> leading_sizes(const Tensor& tensor);
+std::int64_t leading_numel(const Tensor& tensor);
+
+/// A quantised matrix [rows, cols] at the door: checked, dense, on one device. Leading dimensions of codes are rows.
+struct QuantizedTensors {
+  Tensor codes, scales, zeros;
+  QuantizedLayout layout;
+
+  QuantizedView view() const;
+};
+QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
+                                   const std::string& format, std::int64_t block, std::int64_t cols);
+
+/// torch's own thread team (torch.set_num_threads), so that one process never holds two that compete.
+class TorchExecutor final : public Executor {
+ public:
+  int threads() const override;
+  void parallel_for(std::int64_t begin, std::int64_t end, std::int64_t grain, const Body& body) override;
+};
+
+/// torch's current stream of the tensor's CUDA device.
+cuda::Stream current_stream(const Tensor& tensor);
+
+}  // namespace fairopt::ops

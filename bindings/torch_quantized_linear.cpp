@@ -1,0 +1,100 @@
+// quantized_linear: y = x W^T + bias, W [n, k] kept quantised.
+#include "fairopt/quantized_linear.h"
+#include "torch_ops.h"
+
+namespace fairopt::ops {
+namespace {
+
+/// The operands after the door: dense; x is [m, k] with leading dimensions, bias has the dtype of x, y the sizes given.
+struct Operands {
+  Tensor x;
+  std::int64_t m;
+  QuantizedTensors weight;
+  std::optional<Tensor> bias;
+  std::vector<std::int64_t> y_sizes;
+};
+
+Tensor as_float32(const Tensor& tensor) { return torch::stable::to(tensor, ScalarType::Float); }
+
+/// fp32 inside, whatever the 16-bit type outside: one rounding at the end.
+Tensor run_cpu(const Operands& in) {
+  const Tensor x = as_float32(in.x), y = torch::stable::new_empty(x, in.y_sizes);
+  const std::optional<Tensor> bias = in.bias ? std::optional(as_float32(*in.bias)) : std::nullopt;
+  TorchExecutor executor;
+  quantized_linear({.x = x.const_data_ptr<float>(),
+                    .m = in.m,
+                    .weight = in.weight.view(),
+                    .layout = in.weight.layout,
+                    .bias = bias ? bias->const_data_ptr<float>() : nullptr,
+                    .y = y.mutable_data_ptr<float>()},
+                   executor);
+  return torch::stable::to(y, in.x.scalar_type());
+}
+
+/// Double arithmetic on exactly dequantised weights: what gradcheck differentiates, and an oracle for the rest.
+Tensor run_cpu_double(const Operands& in) {
+  const QuantizedLayout& layout = in.weight.layout;
+  const Tensor y = torch::stable::new_empty(in.x, in.y_sizes);
+  const Tensor weight = torch::stable::new_empty(in.x, {layout.rows, layout.cols}, ScalarType::Float);
+  TorchExecutor executor;
+  dequantize(in.weight.view(), layout, weight.mutable_data_ptr(), DType::kFloat32, executor);
+  const double* x = in.x.const_data_ptr<double>();
+  const float* w = weight.const_data_ptr<float>();
+  const double* bias = in.bias ? in.bias->const_data_ptr<double>() : nullptr;
+  double* out = y.mutable_data_ptr<double>();
+  executor.parallel_for(0, layout.rows, 1, [&](std::int64_t lo, std::int64_t hi) {
+    for (std::int64_t row = lo; row < hi; ++row) {
+      for (std::int64_t i = 0; i < in.m; ++i) {
+        double sum = bias ? bias[row] : 0.0;
+        for (std::int64_t k = 0; k < layout.cols; ++k) sum += x[i * layout.cols + k] * w[row * layout.cols + k];
+        out[i * layout.rows + row] = sum;
+      }
+    }
+  });
+  return y;
+}
+
+Tensor run_cuda(const Operands& in, DType dtype) {
+  const Tensor y = torch::stable::new_empty(in.x, in.y_sizes);
+  cuda::quantized_linear({.x = in.x.const_data_ptr(),
+                          .dtype = dtype,
+                          .m = in.m,
+                          .weight = in.weight.view(),
+                          .layout = in.weight.layout,
+                          .bias = in.bias ? in.bias->const_data_ptr() : nullptr,
+                          .y = y.mutable_data_ptr()},
+                         current_stream(in.x));
+  return y;
+}
+
+void check_bias(const char* op, const Tensor& bias, const Tensor& x, std::int64_t rows) {
+  if (bias.scalar_type() != x.scalar_type()) {
+    refuse(op, "bias", dtype_text(x.scalar_type()) + " like x", dtype_text(bias.scalar_type()));
+  }
+  if (bias.dim() != 1 || bias.size(0) != rows) {
+    refuse(op, "bias", "[" + std::to_string(rows) + "], one value a row of codes", shape_text(bias));
+  }
+  require_device_of(op, "bias", bias, "x", x);
+}
+
+}  // namespace
+
+Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
+                        std::optional<Tensor> bias, std::string format, std::int64_t block) {
+  constexpr const char* op = "quantized_linear";
+  require_dimension(op, "x", x);
+  const bool fp64 = x.scalar_type() == ScalarType::Double && !x.is_cuda();
+  const DType dtype = fp64 ? DType::kFloat32 : float_dtype(op, "x", x.scalar_type());
+  if (codes.dim() != 2) refuse(op, "codes", "a matrix [n, bytes]", shape_text(codes));
+  require_device_of(op, "codes", codes, "x", x);
+  const QuantizedTensors weight = quantized_tensors(op, codes, scales, zeros, format, block, x.size(-1));
+  if (bias) check_bias(op, *bias, x, weight.layout.rows);
+
+  Operands in{torch::stable::contiguous(x), leading_numel(x), weight, {}, leading_sizes(x)};
+  in.y_sizes.push_back(weight.layout.rows);
+  if (bias) in.bias = torch::stable::contiguous(*bias);
+  if (x.is_cuda()) return run_cuda(in, dtype);
+  return fp64 ? run_cpu_double(in) : run_cpu(in);
+}
+
+}  // namespace fairopt::ops

@@ -1,0 +1,50 @@
+// The CUDA side: the same definitions on device buffers. The kernels live in libfairopt_cuda.so, which is opened at the
+// first call (beside this library, or where FAIROPT_CUDA_LIB says), so one build serves machines with and without a
+// GPU.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "fairopt/format.h"
+#include "fairopt/quantize.h"
+
+namespace fairopt::cuda {
+
+/// Where a launch goes: a device index and a cudaStream_t of that device (null: its default stream).
+struct Stream {
+  int device = 0;
+  void* stream = nullptr;
+};
+
+/// Whether CUDA kernels can run here.
+bool usable();
+/// One line that says what was found: "usable: ...", "not built: ..." or "built, not usable: ...".
+const std::string& status();
+/// Throws std::runtime_error `<op>: the CUDA library must be usable, got <status>` unless it is.
+void require_usable(const char* op);
+
+// All pointers are device pointers and stay valid until the stream has passed the launch; nothing is allocated and
+// nothing is waited for. A refused launch throws std::runtime_error with the CUDA error's name.
+
+/// As fairopt::quantize; codes, scales and zeros are the same bits.
+void quantize(const void* source, DType dtype, const QuantizedLayout& layout, const QuantizedBuffers& out,
+              Stream stream);
+/// As fairopt::dequantize; the same bits.
+void dequantize(const QuantizedView& in, const QuantizedLayout& layout, void* target, DType dtype, Stream stream);
+
+/// x [m, layout.cols], bias [layout.rows] or null and y [m, layout.rows], all of `dtype`.
+struct QuantizedLinearArgs {
+  const void* x = nullptr;
+  DType dtype = DType::kFloat32;
+  std::int64_t m = 0;
+  QuantizedView weight;
+  QuantizedLayout layout;
+  const void* bias = nullptr;
+  void* y = nullptr;
+};
+/// As fairopt::quantized_linear: exact fp32 weights, fp32 FMA, one rounding to `dtype`. The order of the sum is fixed
+/// by k and by whether m <= 8 (a matrix-vector kernel) or more (a tiled one): across that border results differ by
+/// rounding.
+void quantized_linear(const QuantizedLinearArgs& args, Stream stream);
+
+}  // namespace fairopt::cuda

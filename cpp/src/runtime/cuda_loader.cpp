@@ -1,0 +1,130 @@
+// Opens libfairopt_cuda.so when it is first asked for, and says in one line what came of it.
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+
+#include "fairopt/cuda.h"
+#include "kernels/cuda/launchers.h"
+
+namespace fairopt::cuda {
+namespace {
+
+struct Library {
+  bool usable = false;
+  std::string status;
+  decltype(&fairopt_cuda_error_name) error_name = nullptr;
+  decltype(&fairopt_cuda_error_string) error_string = nullptr;
+  decltype(&fairopt_cuda_quantize) quantize = nullptr;
+  decltype(&fairopt_cuda_dequantize) dequantize = nullptr;
+  decltype(&fairopt_cuda_quantized_linear) quantized_linear = nullptr;
+};
+
+/// FAIROPT_CUDA_LIB, or the file beside the library (extension, operators, program) that this code is linked into.
+std::filesystem::path library_path() {
+  if (const char* path = std::getenv("FAIROPT_CUDA_LIB")) return path;
+  Dl_info here{};
+  dladdr(reinterpret_cast<const void*>(&status), &here);
+  return std::filesystem::path(here.dli_fname).replace_filename("libfairopt_cuda.so");
+}
+
+template <class Function>
+void find(void* handle, const char* name, Function*& function) {
+  function = reinterpret_cast<Function*>(dlsym(handle, name));
+  if (function == nullptr) throw std::runtime_error(fmt::format("the library has no {}", name));
+}
+
+std::string error_text(const Library& library, int error) {
+  return fmt::format("{} ({}): {}", library.error_name(error), error, library.error_string(error));
+}
+
+std::string version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+
+/// Finds every launcher and asks for devices. Throws a std::runtime_error that says why the library cannot be used.
+void bind(void* handle, Library& library) {
+  decltype(&fairopt_cuda_abi) abi = nullptr;
+  find(handle, "fairopt_cuda_abi", abi);
+  if (abi() != kCudaAbi) {
+    throw std::runtime_error(fmt::format("the library is of another fairopt (interface {}, not {})", abi(), kCudaAbi));
+  }
+  find(handle, "fairopt_cuda_error_name", library.error_name);
+  find(handle, "fairopt_cuda_error_string", library.error_string);
+  find(handle, "fairopt_cuda_quantize", library.quantize);
+  find(handle, "fairopt_cuda_dequantize", library.dequantize);
+  find(handle, "fairopt_cuda_quantized_linear", library.quantized_linear);
+  decltype(&fairopt_cuda_probe) probe = nullptr;
+  find(handle, "fairopt_cuda_probe", probe);
+
+  Probe found;
+  const int error = probe(&found);
+  const std::string driver = found.driver_version == 0 ? "no driver" : "driver " + version_text(found.driver_version);
+  const std::string versions = fmt::format("runtime {}, {}", version_text(found.runtime_version), driver);
+  if (error != 0) throw std::runtime_error(fmt::format("{}; {}", error_text(library, error), versions));
+  if (found.devices == 0) throw std::runtime_error(fmt::format("no device; {}", versions));
+  library.usable = true;
+  library.status = fmt::format("usable: {} x {}; {}", found.devices, found.device_name, versions);
+}
+
+Library open_library() {
+  Library library;
+  const std::filesystem::path path = library_path();
+  if (!std::filesystem::exists(path)) {
+    library.status = fmt::format("not built: there is no {}", path.string());
+    return library;
+  }
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    library.status = fmt::format("built, not usable: {}", dlerror());
+    return library;
+  }
+  try {
+    bind(handle, library);
+  } catch (const std::runtime_error& why) {
+    library.status = fmt::format("built, not usable: {}", why.what());
+  }
+  return library;
+}
+
+const Library& library() {
+  static const Library opened = open_library();
+  return opened;
+}
+
+const Library& usable_library(const char* op) {
+  require_usable(op);
+  return library();
+}
+
+void check(const char* op, int error) {
+  if (error != 0) throw std::runtime_error(fmt::format("{}: CUDA refused: {}", op, error_text(library(), error)));
+}
+
+}  // namespace
+
+bool usable() { return library().usable; }
+
+const std::string& status() { return library().status; }
+
+void require_usable(const char* op) {
+  if (!usable()) throw std::runtime_error(fmt::format("{}: the CUDA library must be usable, got {}", op, status()));
+}
+
+void quantize(const void* source, DType dtype, const QuantizedLayout& layout, const QuantizedBuffers& out,
+              Stream stream) {
+  const Library& cuda = usable_library("quantize");
+  check("quantize", cuda.quantize(source, dtype, &layout, &out, stream.device, stream.stream));
+}
+
+void dequantize(const QuantizedView& in, const QuantizedLayout& layout, void* target, DType dtype, Stream stream) {
+  const Library& cuda = usable_library("dequantize");
+  check("dequantize", cuda.dequantize(&in, &layout, target, dtype, stream.device, stream.stream));
+}
+
+void quantized_linear(const QuantizedLinearArgs& args, Stream stream) {
+  const Library& cuda = usable_library("quantized_linear");
+  check("quantized_linear", cuda.quantized_linear(&args, stream.device, stream.stream));
+}
+
+}  // namespace fairopt::cuda

@@ -1,0 +1,236 @@
+"""Tensor functions: blockwise quantisation, the product with a quantised weight, pruning masks.
+
+Each is a dispatcher operator ``torch.ops.fairopt.<same name>`` with CPU and CUDA kernels, a fake kernel and, where there is
+something to differentiate, autograd: they work under ``torch.compile``, ``torch.export`` and in training scripts.
+
+Formats: ``int8``, ``int4_sym``, ``int4_asym``, ``nf4``, ``fp4`` (docs/formats.md has their definitions). A block is a multiple of
+16 in [16, 4096]; blocks run along the last dimension and the last one of a row may be short. Inputs are never changed and need not
+be contiguous; results are contiguous. Errors are ``ValueError`` with the text ``<op>: <argument> must be <requirement>, got
+<value>``; a CUDA tensor where the CUDA kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.torch_version import TorchVersion
+
+from fairopt import _core
+
+__all__ = ["dequantize_blockwise", "prune_mask", "prune_mask_n_of_m", "quantize_blockwise", "quantized_linear"]
+
+
+def _load_library(library: Path) -> None:
+    """Register the operators with torch.
+
+    Raises:
+        ImportError: torch is too old, the library was not built, or another copy of it is loaded.
+    """
+    if TorchVersion(torch.__version__) < "2.10":
+        raise ImportError(f"fairopt.ops: torch must be 2.10 or newer, got {torch.__version__}")
+    if str(library) in torch.ops.loaded_libraries:
+        return
+    if hasattr(torch.ops.fairopt, "quantize_blockwise"):  # torch would not raise but crash
+        raise ImportError(f"fairopt.ops: the operators must be loaded once, got a second copy at {library}")
+    if not library.exists():
+        raise ImportError(
+            f"fairopt.ops: {library} must be there, got no such file: fairopt was built without torch. "
+            "Install torch>=2.10, then fairopt again"
+        )
+    try:
+        torch.ops.load_library(str(library))
+    except OSError as error:
+        raise ImportError(f"fairopt.ops: {library} must load with torch {torch.__version__}, got: {error}") from error
+
+
+_load_library(Path(_core.__file__).with_name("libfairopt_ops.so"))
+
+
+def quantize_blockwise(x: torch.Tensor, format: str, block: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Quantise along the last dimension, each block with a scale of its own. Not differentiable.
+
+    Args:
+        x: [..., k], float32, float16 or bfloat16, finite (on CUDA this is not checked: the answer would have to be waited for).
+        format: int8, int4_sym, int4_asym, nf4 or fp4.
+        block: values a scale, a multiple of 16 in [16, 4096].
+
+    Returns:
+        codes: uint8 [..., k] for int8 (two's complement), [..., ceil(k / 2)] for 4 bits, the first value in the high nibble.
+        scales: float32 [..., ceil(k / block)].
+        zeros: uint8 [..., ceil(k / block)] for int4_asym, [0] for the others.
+    """
+    codes, scales, zeros = torch.ops.fairopt.quantize_blockwise.default(x, format, block)
+    return codes, scales, zeros
+
+
+def dequantize_blockwise(
+    codes: torch.Tensor,
+    scales: torch.Tensor,
+    zeros: torch.Tensor,
+    format: str,
+    block: int,
+    cols: int,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Values of what :func:`quantize_blockwise` returned: the fp32 product with the scale, rounded once to ``dtype``.
+
+    Args:
+        codes, scales, zeros: as :func:`quantize_blockwise` returns them. Constants: no gradient is defined.
+        format, block: as given to :func:`quantize_blockwise`.
+        cols: k, the length of the last dimension that was quantised (codes of 4 bits leave it open by one).
+        dtype: float32, float16 or bfloat16.
+
+    Returns:
+        [..., cols] of ``dtype``.
+    """
+    values: torch.Tensor = torch.ops.fairopt.dequantize_blockwise.default(
+        codes, scales, zeros, format, block, cols, dtype
+    )
+    return values
+
+
+def quantized_linear(
+    x: torch.Tensor,
+    codes: torch.Tensor,
+    scales: torch.Tensor,
+    zeros: torch.Tensor,
+    bias: torch.Tensor | None,
+    format: str,
+    block: int,
+) -> torch.Tensor:
+    """``x W^T + bias`` with W [n, k] kept quantised; dequantisation is fused into the product.
+
+    Products with exactly dequantised fp32 weights are accumulated in fp32 FMA and rounded once to the type of ``x``. On the CPU a
+    row of the result is the same bits whatever the other rows and the number of threads. float64 ``x`` (CPU) is multiplied in
+    float64. Differentiable in ``x`` and ``bias``; the weight is a constant.
+
+    Args:
+        x: [..., k], float32, float16, bfloat16, or on the CPU float64.
+        codes, scales, zeros: of W [n, k], as :func:`quantize_blockwise` returns them.
+        bias: [n] of the type of ``x``, or None.
+        format, block: as given to :func:`quantize_blockwise`.
+
+    Returns:
+        [..., n] of the type of ``x``.
+    """
+    y: torch.Tensor = torch.ops.fairopt.quantized_linear.default(x, codes, scales, zeros, bias, format, block)
+    return y
+
+
+def prune_mask(score: torch.Tensor, prune: int) -> torch.Tensor:
+    """Which entries to keep when exactly ``prune`` of them go: those of smallest ``|score|``, among equals the lower index first.
+
+    Args:
+        score: any shape, float32, float16 or bfloat16, on the CPU, no NaN.
+        prune: how many, between 0 and ``score.numel()``.
+
+    Returns:
+        bool of the shape of ``score``, True keeps.
+    """
+    mask: torch.Tensor = torch.ops.fairopt.prune_mask.default(score, prune)
+    return mask
+
+
+def prune_mask_n_of_m(score: torch.Tensor, n: int, m: int) -> torch.Tensor:
+    """Which entries to keep when of every ``m`` consecutive ones of a row the ``n`` of largest ``|score|`` stay.
+
+    Among equals the lower index goes first.
+
+    Args:
+        score: [..., k], k a multiple of ``m``; float32, float16 or bfloat16, on the CPU, no NaN.
+        n: how many stay, between 1 and ``m``.
+        m: between 1 and 32.
+
+    Returns:
+        bool of the shape of ``score``, True keeps.
+    """
+    mask: torch.Tensor = torch.ops.fairopt.prune_mask_n_of_m.default(score, n, m)
+    return mask
+
+
+# ---- fake kernels: shape, type and device of the result, for torch.compile, torch.export and meta tensors ----
+
+
+@torch.library.register_fake("fairopt::quantize_blockwise")
+def _(x: torch.Tensor, format: str, block: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    bits, has_zeros = _core.format_layout("quantize_blockwise", format, block)
+    *rows, cols = x.shape
+    blocks = (cols + block - 1) // block
+    codes = x.new_empty((*rows, cols if bits == 8 else (cols + 1) // 2), dtype=torch.uint8)
+    scales = x.new_empty((*rows, blocks), dtype=torch.float32)
+    return codes, scales, x.new_empty((*rows, blocks) if has_zeros else (0,), dtype=torch.uint8)
+
+
+@torch.library.register_fake("fairopt::dequantize_blockwise")
+def _(
+    codes: torch.Tensor,
+    scales: torch.Tensor,
+    zeros: torch.Tensor,
+    format: str,
+    block: int,
+    cols: int,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    return codes.new_empty((*codes.shape[:-1], cols), dtype=dtype)
+
+
+@torch.library.register_fake("fairopt::quantized_linear")
+def _(
+    x: torch.Tensor,
+    codes: torch.Tensor,
+    scales: torch.Tensor,
+    zeros: torch.Tensor,
+    bias: torch.Tensor | None,
+    format: str,
+    block: int,
+) -> torch.Tensor:
+    return x.new_empty((*x.shape[:-1], codes.shape[0]))
+
+
+@torch.library.register_fake("fairopt::prune_mask")
+def _(score: torch.Tensor, prune: int) -> torch.Tensor:
+    return score.new_empty(score.shape, dtype=torch.bool)
+
+
+@torch.library.register_fake("fairopt::prune_mask_n_of_m")
+def _(score: torch.Tensor, n: int, m: int) -> torch.Tensor:
+    return score.new_empty(score.shape, dtype=torch.bool)
+
+
+# ---- autograd ----
+
+
+def _constant(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.mark_non_differentiable(*(output if isinstance(output, tuple) else (output,)))
+
+
+def _no_gradient(ctx: Any, *grads: torch.Tensor) -> None:
+    raise AssertionError("outputs are marked non-differentiable")
+
+
+for _name in ("quantize_blockwise", "dequantize_blockwise", "prune_mask", "prune_mask_n_of_m"):
+    torch.library.register_autograd(f"fairopt::{_name}", _no_gradient, setup_context=_constant)
+
+
+def _save_weight(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    x, codes, scales, zeros, _, ctx.format, ctx.block = inputs
+    ctx.cols = x.shape[-1]
+    ctx.save_for_backward(codes, scales, zeros)
+
+
+def _linear_backward(ctx: Any, grad_y: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    needs_x, needs_bias = ctx.needs_input_grad[0], ctx.needs_input_grad[4]
+    grad_x = grad_bias = None
+    if needs_x:
+        # float64 has no format of its own: its weights are the fp32 values, exactly.
+        dtype = torch.float32 if grad_y.dtype == torch.float64 else grad_y.dtype
+        weight = dequantize_blockwise(*ctx.saved_tensors, ctx.format, ctx.block, ctx.cols, dtype)
+        grad_x = grad_y @ weight.to(grad_y.dtype)
+    if needs_bias:
+        grad_bias = grad_y.reshape(-1, grad_y.shape[-1]).sum(0)
+    return grad_x, None, None, None, grad_bias, None, None
+
+
+torch.library.register_autograd("fairopt::quantized_linear", _linear_backward, setup_context=_save_weight)
