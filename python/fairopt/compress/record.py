@@ -47,6 +47,12 @@ class Record:
     file_bytes: int | None = None  # of model.safetensors, once saved
     file_sha256: str | None = None
 
+    def __str__(self) -> str:
+        return (
+            f"{self.recipe}: {len(self.layers)} layers at {self.bits_per_weight:.3g} bits per weight, "
+            f"{self.sparsity:.1%} zeros; {self.bytes:,} bytes, {self.dense_bytes:,} before"
+        )
+
     def to_json(self) -> str:
         """Indented JSON with the fields of this class."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
