@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fairopt.audit.result import AuditResult, VariantResult
 from fairopt.errors import ExitCode
 from fairopt.report import flips, forest, wording
-from fairopt.report.reading import ALL, Reading, deciding, readings
+from fairopt.report.reading import ALL, Reading, deciding, losses, readings
 from fairopt.report.text import slug, visible
 from fairopt.report.units import count, p_value, percent, storage, trimmed
 
@@ -58,7 +58,6 @@ class Card:
     key: int
     anchor: str
     name: str
-    recipe: str
     decision: str
     why: str
     settle: str
@@ -161,7 +160,6 @@ def _card(key: int, variant: VariantResult) -> Card:
         key=key,
         anchor=f"variant-{key}-{slug(variant.name)}",
         name=visible(variant.name),
-        recipe=visible(variant.recipe),
         decision=variant.decision,
         why=wording.why(variant),
         settle=wording.settle(variant),
@@ -192,9 +190,7 @@ def _line(reading: Reading) -> GateLine:
         state=gate.state,
         word=wording.STATES[gate.state],
         estimate=unit.change(gate.delta),
-        bound=unit.apart(gate.bound, min(reading.limits, key=lambda limit: abs(limit - gate.bound))).partition(
-            "\u00a0"
-        )[0],
+        bound=reading.bound_bare,
         limit=reading.limit_bare,
         n=f"{gate.n:,}",
         p=p_value(gate.p_bad_holm),
@@ -204,15 +200,14 @@ def _line(reading: Reading) -> GateLine:
 
 
 def _size(variant: VariantResult) -> str:
-    parts = [f"{storage(variant.bytes)} of {storage(variant.base_bytes)}"]
+    parts = [visible(variant.recipe)] if variant.recipe not in {"", variant.name} else []
+    parts.append(f"{storage(variant.bytes)} of {storage(variant.base_bytes)}")
     if math.isfinite(variant.bits_per_weight):
         parts.append(f"{trimmed(variant.bits_per_weight)} bits per weight")
     if math.isfinite(variant.sparsity) and variant.sparsity > 0:
         parts.append(f"{percent(variant.sparsity, 0)} zeros")
-    for key, base in variant.health.items():
-        compressed = variant.health.get(f"{key.removesuffix(':base')}:variant", math.nan)
-        if key.endswith("/nats_per_token:base") and math.isfinite(base) and math.isfinite(compressed):
-            parts.append(f"loss {base:.2f} → {compressed:.2f} nats per token")
+    for loss in losses(variant):
+        parts.append(f"loss on {visible(loss.benchmark)} {loss.base:.2f} → {loss.variant:.2f} nats per token")
     return " · ".join(parts)
 
 

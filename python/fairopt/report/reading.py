@@ -50,6 +50,12 @@ class Reading:
         return self.limit_text.partition("\u00a0")[0]
 
     @property
+    def bound_bare(self) -> str:
+        """The bound without its unit; it never looks equal to a limit that it is not equal to."""
+        nearest = min(self.limits, key=lambda limit: abs(limit - self.gate.bound))
+        return self.unit.apart(self.gate.bound, nearest)
+
+    @property
     def judged(self) -> bool:
         """Whether the sample could have decided: defined, and large enough for a claim."""
         return self.gate.state in {"pass", "fail"} or (self.gate.state == "undecided" and not self.gate.reason)
@@ -95,3 +101,23 @@ def deciding(variant: VariantResult) -> list[Reading]:
     states = {"HOLD": ("fail",), "INCONCLUSIVE": ("undecided", "undefined"), "SHIP": ("pass",)}[variant.decision]
     found = [r for r in readings(variant).values() if r.gate.state in states]
     return sorted(found, key=lambda r: (r.gate.state == "undefined", -r.closeness))
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How well base model and variant predict the texts of one benchmark, in nats per token."""
+
+    benchmark: str
+    base: float
+    variant: float
+
+
+def losses(variant: VariantResult) -> list[Loss]:
+    """One per benchmark for which both sides were recorded."""
+    found = []
+    for key, base in variant.health.items():
+        benchmark, _, what = key.rpartition("/")
+        compressed = variant.health.get(f"{benchmark}/nats_per_token:variant", math.nan)
+        if what == "nats_per_token:base" and math.isfinite(base) and math.isfinite(compressed):
+            found.append(Loss(benchmark, base, compressed))
+    return found

@@ -23,17 +23,20 @@ class Unit:
         """A change without its unit: ``+3.1``, ``−0.4``, ``0.0``."""
         return signed(value * self.factor, self.digits if digits is None else digits)
 
-    def change(self, value: float, digits: int | None = None) -> str:
+    def change(self, value: float) -> str:
         """A change with its unit: ``+3.1 pp``."""
-        text = self.bare(value, digits)
-        return text if text == UNDEFINED else f"{text}{NBSP}{self.of_change}"
+        return self.named(self.bare(value))
+
+    def named(self, bare: str) -> str:
+        """Put the unit of changes behind a number, and nothing behind ``undefined``."""
+        return bare if bare == UNDEFINED else f"{bare}{NBSP}{self.of_change}"
 
     def apart(self, value: float, limit: float) -> str:
-        """A change, with as many digits as it takes not to look equal to ``limit``."""
+        """A change without its unit, with as many digits as it takes not to look equal to ``limit``."""
         digits = self.digits
         while digits < 6 and value != limit and self.bare(value, digits) == self.bare(limit, digits):
             digits += 1
-        return self.change(value, digits)
+        return self.bare(value, digits)
 
     def size(self, value: float) -> str:
         """A size without a sign and without idle zeros: ``5 pp``."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from fairopt.audit.result import AuditResult, GroupEffect, MetricResult, VariantResult
-from fairopt.report.reading import ALL, Reading, deciding, harm_sign, readings
+from fairopt.report.reading import ALL, Reading, deciding, harm_sign, losses, readings
 from fairopt.report.text import visible
 from fairopt.report.units import UNITS, count, listed, percent, scientific
 
@@ -101,9 +101,9 @@ def settle(variant: VariantResult) -> str:
 
 
 def _gate_sentence(reading: Reading) -> str:
-    """``Stereotype preference in nationality (159 items) changed by +3.1 pp and may have changed by up to …``"""
+    """``Stereotype preference in nationality (159 items) changed by +3.1 pp and could be as high as …``"""
     gate, unit, metric = reading.gate, reading.unit, reading.metric
-    place = f"{visible(metric.title)} {where(metric, reading.effect)}"
+    place = f"{visible(metric.title)} {where(reading.effect)}"
     if not math.isfinite(gate.delta) or gate.state == "undefined":
         return f"{place} was not judged: {visible(gate.reason or reading.effect.reason) or 'undefined'}."
     beyond_axis = " against the mean of the other groups" if gate.quantity == "tau" else ""
@@ -113,17 +113,15 @@ def _gate_sentence(reading: Reading) -> str:
             f"{place} changed by {unit.change(gate.delta)}{beyond_axis}; the whole 90 % interval "
             f"{unit.interval(low, high)} lies beyond the limit of {reading.limit_text}."
         )
-    nearest = min(reading.limits, key=lambda value: abs(value - gate.bound))
-    bound = unit.apart(gate.bound, nearest)
     far = "high" if gate.bound >= gate.delta else "low"
     reason = f" It could not be decided: {visible(gate.reason)}." if gate.state == "undecided" and gate.reason else ""
     return (
-        f"{place} changed by {unit.change(gate.delta)}{beyond_axis} and could be as {far} as {bound}; the limit is "
-        f"{reading.limit_text}.{reason}"
+        f"{place} changed by {unit.change(gate.delta)}{beyond_axis} and could be as {far} as "
+        f"{unit.named(reading.bound_bare)}; the limit is {reading.limit_text}.{reason}"
     )
 
 
-def where(metric: MetricResult, effect: GroupEffect) -> str:
+def where(effect: GroupEffect) -> str:
     """``over all 1,508 items`` or ``in nationality (159 items)``."""
     if effect.group == ALL:
         return f"over all {count(effect.n, 'item')}"
@@ -185,19 +183,12 @@ def _was(n: int) -> str:
 
 
 def _loss(variant: VariantResult) -> str:
-    sentences = []
-    for key in variant.health:
-        name, _, side = key.rpartition(":")
-        if side != "base" or f"{name}:variant" not in variant.health:
-            continue
-        base, compressed = variant.health[key], variant.health[f"{name}:variant"]
-        if math.isfinite(compressed - base) and compressed - base >= LOSS_WARNING:
-            benchmark = visible(name.removesuffix("/nats_per_token"))
-            sentences.append(
-                f"Loss on {benchmark} rose from {base:.2f} to {compressed:.2f} nats per token: "
-                "preferences of a model in this state say little."
-            )
-    return " ".join(sentences)
+    return " ".join(
+        f"Loss on {visible(loss.benchmark)} rose from {loss.base:.2f} to {loss.variant:.2f} nats per token: "
+        "preferences of a model in this state say little."
+        for loss in losses(variant)
+        if loss.variant - loss.base >= LOSS_WARNING
+    )
 
 
 def notes(result: AuditResult, metric_id: str) -> list[Note]:
@@ -233,7 +224,7 @@ def _hidden(pairs: _Pairs) -> Note | None:
     )
     return Note(
         "The total hides movement.",
-        f"{visible(variant.name)} changes by {unit.change(total.delta)} {where(metric, total)}, yet {moves}: "
+        f"{visible(variant.name)} changes by {unit.change(total.delta)} {where(total)}, yet {moves}: "
         f"moves in opposite directions cancel.{_also([pairs[k] for k in found], variant)}",
     )
 
