@@ -86,7 +86,7 @@ def test_subclasses_of_linear_are_left_alone() -> None:
         ("nf4;keep=*", "model must have a linear layer that 'nf4;keep=*' applies to, got blocks.0.up, blocks.0.down, "
                        "blocks.1.up and 3 more (the output head and tied layers stay dense unless named in full)"),
         ("nf4:block=32;keep=blocks.*",
-         "block must divide K = 40 of 'narrow', got 32 (the option 'pad' allows a short last block)"),
+         "block must divide K = 40 of 'narrow', got 32 (choose another, or allow a short last block with 'pad')"),
         ("magnitude:3:16;keep=blocks.*",
          "m must divide K = 40 of 'narrow', got 3:16 (keep=narrow leaves it dense)"),
     ],

@@ -86,6 +86,13 @@ def test_round_trip_gives_the_same_bits(make: Callable[[], nn.Module], recipe: s
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_others_may_read_what_the_umask_lets_them(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    assert saved.stat().st_mode == (tmp_path / "folder").stat().st_mode
+    assert {file.stat().st_mode for file in saved.iterdir()} == {(tmp_path / "file").stat().st_mode}
+
+
 def test_a_loaded_model_can_be_saved_again_to_the_same_files(saved: Path, tmp_path: Path) -> None:
     fairopt.save(fairopt.load(saved), tmp_path / "again")
     assert contents(saved) == contents(tmp_path / "again")

@@ -75,7 +75,7 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
         if isinstance(step, Quantize) and k % step.block and not step.pad:
             raise InputError(
                 f"compress: block must divide K = {k} of '{name}', got {step.block}"
-                " (the option 'pad' allows a short last block)"
+                " (choose another, or allow a short last block with 'pad')"
             )
         if isinstance(step, Magnitude) and isinstance(step.amount, KeepNOfM) and k % step.amount.m:
             raise InputError(

@@ -37,6 +37,7 @@ TOKENIZER_FILES = (
     "merges.txt",
     "*.model",
     "chat_template*",
+    "additional_chat_templates",
 )
 QUANT_METHOD = "fairopt"
 FORMAT_VERSION = 1
@@ -164,7 +165,10 @@ def _write_tokenizer(tokenizer: Any, draft: Path) -> None:
 
 def _put_in_place(draft: Path, target: Path) -> None:
     """Rename the finished folder to its name, after moving away a model of ours that was there."""
-    os.chmod(draft, 0o777 & ~_umask())  # mkdtemp makes it private
+    mask = _umask()  # mkdtemp and safetensors make private what they write
+    draft.chmod(0o777 & ~mask)
+    for file in filter(Path.is_file, draft.iterdir()):
+        file.chmod(0o666 & ~mask)
     if not target.exists():
         os.replace(draft, target)
         return
