@@ -47,16 +47,42 @@ struct Bytes {
   }
 };
 
-/// The codes of one unit of a row. Past the end of the row they are 0, and so are the activations they meet.
-template <class W>
-inline typename W::Codes load_unit(const QuantizedLinear& a, const std::uint8_t* row, std::int64_t unit) {
-  const std::int64_t first = unit * W::kUnitBytes, left = a.bytes_per_row - first;
-  if (left >= W::kUnitBytes) [[likely]]
-    return W::load(row + first);
-  std::uint8_t rest[W::kUnitBytes] = {};
-  __builtin_memcpy(rest, row + first, static_cast<std::size_t>(left));
-  return W::load(rest);
-}
+/// The codes of kRows rows, unit by unit. The last unit of a ragged row is a copy that ends in codes 0, which meet
+/// activations 0; it is made beforehand, for a call to memcpy in the loop would save every vector register.
+template <class W, int kRows>
+struct CodeReader {
+  const std::uint8_t* rows;
+  std::int64_t bytes_per_row, whole_units;
+  std::uint8_t rest[kRows * W::kUnitBytes];
+
+  CodeReader(const QuantizedLinear& a, std::int64_t row)
+      : rows(a.codes + row * a.bytes_per_row),
+        bytes_per_row(a.bytes_per_row),
+        whole_units(a.bytes_per_row / W::kUnitBytes) {
+    const std::int64_t end = whole_units * W::kUnitBytes;
+    if (end == bytes_per_row) return;
+    __builtin_memset(rest, 0, sizeof rest);
+    for (int r = 0; r < kRows; ++r) {
+      __builtin_memcpy(rest + r * W::kUnitBytes, rows + r * bytes_per_row + end,
+                       static_cast<std::size_t>(bytes_per_row - end));
+    }
+  }
+  void load(std::int64_t unit, typename W::Codes (&codes)[kRows]) const {
+    const bool whole = unit < whole_units;
+    const std::uint8_t* p = whole ? rows + unit * W::kUnitBytes : rest;
+    const std::int64_t stride = whole ? bytes_per_row : W::kUnitBytes;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) codes[r] = W::load(p + r * stride);
+  }
+  /// Brings the codes 1 KB ahead in the order of reading: after a row comes the one kRows further.
+  void prefetch(std::int64_t unit) const {
+    constexpr std::int64_t kAhead = 1024;
+    std::int64_t at = unit * W::kUnitBytes + kAhead;
+    if (at >= bytes_per_row) at += (kRows - 1) * bytes_per_row;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) __builtin_prefetch(rows + at + r * bytes_per_row);
+  }
+};
 
 /// Where token t keeps the activations of the unit that starts at column k.
 inline const float* packed_at(const QuantizedLinear& a, std::int64_t token, std::int64_t k) {
@@ -81,16 +107,7 @@ void pack(const QuantizedLinear& a, const float* x, float* packed, std::int64_t 
   }
 }
 
-/// Brings what the next group of rows will need while this one is worked on: the codes 1 KB ahead in the order of
-/// reading, and of the scales and zero points a share for every block.
-template <class W, int kRows>
-inline void prefetch_codes(const QuantizedLinear& a, const std::uint8_t* rows, std::int64_t unit) {
-  constexpr std::int64_t kAhead = 1024;
-  std::int64_t at = unit * W::kUnitBytes + kAhead;
-  if (at >= a.bytes_per_row) at += (kRows - 1) * a.bytes_per_row;
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) __builtin_prefetch(rows + at + r * a.bytes_per_row);
-}
+/// Brings the scales and zero points of the next group of rows, a share of them for every block of this one.
 template <int kRows>
 inline void prefetch_scales(const QuantizedLinear& a, std::int64_t row, std::int64_t block) {
   const std::int64_t at = (row + kRows) * a.blocks_per_row + block * kRows;
@@ -133,9 +150,9 @@ inline void write_outputs(const QuantizedLinear& a, std::int64_t token, std::int
 
 /// kTokens x kRows outputs over the whole of k.
 template <class W, int kTokens, int kRows>
-void direct(const QuantizedLinear& a, std::int64_t row) {
+void direct(const QuantizedLinear& a, std::int64_t row, std::int64_t token) {
   const std::int64_t units = (a.k + W::kUnit - 1) / W::kUnit, units_per_block = a.block / W::kUnit;
-  const std::uint8_t* rows = a.codes + row * a.bytes_per_row;
+  const CodeReader<W, kRows> reader(a, row);
   F32 acc[kTokens][kRows];
   for (auto& of_token : acc) {
     for (F32& sums : of_token) sums = splat(0.0f);
@@ -147,25 +164,43 @@ void direct(const QuantizedLinear& a, std::int64_t row) {
     prefetch_scales<kRows>(a, row, block);
     const std::int64_t end = units - unit < units_per_block ? units : unit + units_per_block;
     for (; unit < end; ++unit) {
-      prefetch_codes<W, kRows>(a, rows, unit);
+      reader.prefetch(unit);
       typename W::Codes codes[kRows];
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) codes[r] = load_unit<W>(a, rows + r * a.bytes_per_row, unit);
-      add_unit<W, kTokens, kRows>(codes, tables, packed_at(a, 0, unit * W::kUnit), acc);
+      reader.load(unit, codes);
+      add_unit<W, kTokens, kRows>(codes, tables, packed_at(a, token, unit * W::kUnit), acc);
     }
   }
   for (int t = 0; t < kTokens; ++t) {
     for (int r = 0; r < kRows; r += 4) {
       F32 four[4];
       for (int i = 0; i < 4; ++i) four[i] = r + i < kRows ? acc[t][r + i] : splat(0.0f);
-      write_outputs(a, t, row + r, kRows - r < 4 ? kRows - r : 4, four);
+      write_outputs(a, token + t, row + r, kRows - r < 4 ? kRows - r : 4, four);
     }
+  }
+}
+
+/// direct for size <= kTokens tokens.
+template <class W, int kTokens, int kRows>
+void direct_group(const QuantizedLinear& a, std::int64_t row, std::int64_t token, std::int64_t size) {
+  if (size == kTokens) return direct<W, kTokens, kRows>(a, row, token);
+  if constexpr (kTokens > 1) direct_group<W, kTokens - 1, kRows>(a, row, token, size);
+}
+
+/// kRows columns of y, in groups of at most kTokens tokens that differ by one at most: a small last group would decode
+/// the codes for few products.
+template <class W, int kTokens, int kRows>
+void direct_tokens(const QuantizedLinear& a, std::int64_t row) {
+  std::int64_t token = 0;
+  for (std::int64_t groups = (a.m + kTokens - 1) / kTokens; groups > 0; --groups) {
+    const std::int64_t size = (a.m - token + groups - 1) / groups;
+    direct_group<W, kTokens, kRows>(a, row, token, size);
+    token += size;
   }
 }
 
 template <class W, int kTokens>
 void direct_range(const QuantizedLinear& a, std::int64_t lo, std::int64_t hi) {
   constexpr int kRows = direct_rows(kTokens);
-  for (; hi - lo >= kRows; lo += kRows) direct<W, kTokens, kRows>(a, lo);
-  for (; lo < hi; ++lo) direct<W, kTokens, 1>(a, lo);
+  for (; hi - lo >= kRows; lo += kRows) direct_tokens<W, kTokens, kRows>(a, lo);
+  for (; lo < hi; ++lo) direct_tokens<W, kTokens, 1>(a, lo);
 }

@@ -1,7 +1,8 @@
 // What quantized_linear needs of the avx2 level beyond the vector layer.
 
 // Of 16 registers: a table takes two; a panel tile holds 12 sums, 3 activations and a weight.
-constexpr int kMostDirectTokens = 2;
+constexpr int kMostDirectTokens = 2;  // more are cheaper by the panel
+constexpr int kDirectTokens = 2;
 constexpr int direct_rows(int) { return 2; }
 constexpr int kPanelRows = 4;
 constexpr int kPanelTokens = 3;
@@ -39,4 +40,10 @@ inline void sum4(F32 a, F32 b, F32 c, F32 d, float* out) {
   s = _mm256_add_ps(s, _mm256_permute_ps(s, 0xb1));  // a a c c | b b d d
   const __m128 ac = _mm256_castps256_ps128(s), bd = _mm256_extractf128_ps(s, 1);
   _mm_storeu_ps(out, _mm_movelh_ps(_mm_unpacklo_ps(ac, bd), _mm_unpackhi_ps(ac, bd)));
+}
+
+// Keeps the compiler from loading a value again at each of its uses, where the loads would be the limit.
+inline F32 in_register(F32 a) {
+  asm("" : "+x"(a.v));
+  return a;
 }

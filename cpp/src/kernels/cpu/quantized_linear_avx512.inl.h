@@ -1,7 +1,8 @@
 // What quantized_linear needs of the avx512 levels beyond the vector layer.
 
 // Of 32 registers: 8 rows keep codes, table and sum; a panel tile holds 24 sums, 3 activations and a weight.
-constexpr int kMostDirectTokens = 4;
+constexpr int kMostDirectTokens = 16;  // more are cheaper by the panel
+constexpr int kDirectTokens = 4;
 constexpr int direct_rows(int tokens) { return tokens == 1 ? 8 : 4; }
 constexpr int kPanelRows = 8;
 constexpr int kPanelTokens = 3;
@@ -39,4 +40,10 @@ inline void sum4(F32 a, F32 b, F32 c, F32 d, float* out) {
   s = _mm512_add_ps(s, _mm512_permute_ps(s, 0x4e));
   s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xb1));
   _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, s)));
+}
+
+// Keeps the compiler from loading a value again at each of its uses, where the loads would be the limit.
+inline F32 in_register(F32 a) {
+  asm("" : "+v"(a.v));
+  return a;
 }

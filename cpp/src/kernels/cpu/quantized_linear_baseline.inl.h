@@ -1,7 +1,8 @@
 // What quantized_linear needs of the baseline level beyond the vector layer.
 
 // Of 16 registers: a panel tile holds 8 sums, 2 activations, a weight and a product.
-constexpr int kMostDirectTokens = 1;
+constexpr int kMostDirectTokens = 1;  // more are cheaper by the panel
+constexpr int kDirectTokens = 1;
 constexpr int direct_rows(int) { return 2; }
 constexpr int kPanelRows = 4;
 constexpr int kPanelTokens = 2;
@@ -35,3 +36,5 @@ inline void sum4(F32 a, F32 b, F32 c, F32 d, float* out) {
   out[2] = sum(c);
   out[3] = sum(d);
 }
+
+inline F32 in_register(F32 a) { return a; }

@@ -4,38 +4,50 @@
 
 constexpr std::int64_t kRowBlock = 32;  // rows whose sums are kept: activations come from far away once for all of them
 
-/// Panel of `rows` <= kPanelRows rows: [vector][kPanelRows][lane]. A missing row repeats the last one.
+/// Panel of `rows` <= kPanelRows rows, columns [k, end): [vector][kPanelRows][lane]. A missing row repeats the last
+/// one. What the next panel will need is brought while this one is worked on.
 template <class W>
 void dequantize_panel(const QuantizedLinear& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t end,
                       float* panel) {
   for (std::int64_t r = 0; r < kPanelRows; ++r) {
     const std::int64_t at = row + (r < rows ? r : rows - 1);
-    const std::uint8_t* codes = a.codes + at * a.bytes_per_row;
+    const CodeReader<W, 1> reader(a, at);
     float* to = panel + r * kLanes;
-    for (std::int64_t first = k; first < end; first += W::kUnit) {
-      const typename W::Table table = W::table(a, at * a.blocks_per_row + first / a.block);
-      store_unit<W>(load_unit<W>(a, codes, first / W::kUnit), table, to);
-      to += W::kSteps * kPanelRows * kLanes;
+    std::int64_t unit = k / W::kUnit, block = k / a.block;
+    for (std::int64_t first = k; first < end; ++block) {
+      const std::int64_t scale = at * a.blocks_per_row + block;
+      const typename W::Table table = W::table(a, scale);
+      __builtin_prefetch(a.scales + scale + kPanelRows * a.blocks_per_row);
+      const std::int64_t end_of_block = (block + 1) * a.block < end ? (block + 1) * a.block : end;
+      for (; first < end_of_block; first += W::kUnit, ++unit) {
+        __builtin_prefetch(reader.rows + unit * W::kUnitBytes + kPanelRows * a.bytes_per_row);
+        typename W::Codes codes[1];
+        reader.load(unit, codes);
+        store_unit<W>(codes[0], table, to);
+        to += W::kSteps * kPanelRows * kLanes;
+      }
     }
   }
 }
 
-/// Adds the products of one panel to the sums [token][kRowBlock][lane] of kTokens tokens.
+/// Adds the products of one panel to the sums [token][kPanelRows][lane] of kTokens tokens.
 template <int kTokens>
 void add_panel(const float* x, const float* panel, std::int64_t vectors, bool first, float* sums) {
   F32 acc[kTokens][kPanelRows];
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 8
-    for (int r = 0; r < kPanelRows; ++r) acc[t][r] = first ? splat(0.0f) : load(sums + (t * kRowBlock + r) * kLanes);
+    for (int r = 0; r < kPanelRows; ++r) acc[t][r] = first ? splat(0.0f) : load(sums + (t * kPanelRows + r) * kLanes);
   }
-  for (std::int64_t v = 0; v < vectors; ++v, x += kLanes, panel += kPanelRows * kLanes) {
+  for (std::int64_t v = 0; v < vectors; ++v) {
     F32 xs[kTokens];
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) xs[t] = load(x + t * kLinearBlockK);
+    for (int t = 0; t < kTokens; ++t) {
+      xs[t] = load(x + t * kLinearBlockK + v * kLanes);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < kPanelRows; ++r) {
-      const F32 w = load(panel + r * kLanes);
+      const F32 w = in_register(load(panel + (v * kPanelRows + r) * kLanes));
 #pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) acc[t][r] = fma(w, xs[t], acc[t][r]);
     }
@@ -43,25 +55,24 @@ void add_panel(const float* x, const float* panel, std::int64_t vectors, bool fi
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 8
-    for (int r = 0; r < kPanelRows; ++r) store(sums + (t * kRowBlock + r) * kLanes, acc[t][r]);
+    for (int r = 0; r < kPanelRows; ++r) store(sums + (t * kPanelRows + r) * kLanes, acc[t][r]);
   }
 }
 
-/// All tokens on one panel.
-void add_tokens(const QuantizedLinear& a, std::int64_t k, const float* panel, std::int64_t vectors, float* sums) {
-  std::int64_t token = 0;
-  for (; a.m - token >= kPanelTokens; token += kPanelTokens) {
-    add_panel<kPanelTokens>(packed_at(a, token, k), panel, vectors, k == 0, sums + token * kRowBlock * kLanes);
+/// One panel with the tokens from `token` on, kTokens at a time and then fewer.
+template <int kTokens = kPanelTokens>
+void add_tokens(const QuantizedLinear& a, std::int64_t k, const float* panel, std::int64_t vectors, float* sums,
+                std::int64_t token = 0) {
+  for (; a.m - token >= kTokens; token += kTokens) {
+    add_panel<kTokens>(packed_at(a, token, k), panel, vectors, k == 0, sums + token * kPanelRows * kLanes);
   }
-  for (; token < a.m; ++token) {
-    add_panel<1>(packed_at(a, token, k), panel, vectors, k == 0, sums + token * kRowBlock * kLanes);
-  }
+  if constexpr (kTokens > 1) add_tokens<kTokens - 1>(a, k, panel, vectors, sums, token);
 }
 
 void write_block(const QuantizedLinear& a, std::int64_t row, std::int64_t rows, const float* sums) {
   for (std::int64_t token = 0; token < a.m; ++token) {
     for (std::int64_t r = 0; r < rows; r += 4) {
-      const float* at = sums + (token * kRowBlock + r) * kLanes;
+      const float* at = sums + (r / kPanelRows * a.m + token) * kPanelRows * kLanes + r % kPanelRows * kLanes;
       F32 four[4];
       for (int i = 0; i < 4; ++i) four[i] = load(at + i * kLanes);
       write_outputs(a, token, row + r, static_cast<int>(rows - r < 4 ? rows - r : 4), four);
@@ -84,7 +95,7 @@ void panel_range(const QuantizedLinear& a, std::int64_t lo, std::int64_t hi, flo
       const std::int64_t vectors = (end - k + W::kUnit - 1) / W::kUnit * W::kSteps;
       for (std::int64_t r = 0; r < rows; r += kPanelRows) {
         dequantize_panel<W>(a, lo + r, rows - r < kPanelRows ? rows - r : kPanelRows, k, end, panel);
-        add_tokens(a, k, panel, vectors, sums + r * kLanes);
+        add_tokens(a, k, panel, vectors, sums + r * a.m * kLanes);
       }
     }
     write_block(a, lo, rows, sums);
@@ -110,12 +121,6 @@ void quantized_linear(const QuantizedLinear& a, std::int64_t lo, std::int64_t hi
     using W = decltype(weights);
     if (a.m > kMostDirectTokens) return panel_range<W>(a, lo, hi, scratch);
     if (a.m == 1) return direct_range<W, 1>(a, lo, hi);
-    if constexpr (kMostDirectTokens >= 2) {
-      if (a.m == 2) return direct_range<W, 2>(a, lo, hi);
-    }
-    if constexpr (kMostDirectTokens >= 4) {
-      if (a.m == 3) return direct_range<W, 3>(a, lo, hi);
-      return direct_range<W, 4>(a, lo, hi);
-    }
+    direct_range<W, kDirectTokens>(a, lo, hi);
   });
 }
