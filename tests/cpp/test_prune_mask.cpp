@@ -29,11 +29,12 @@ std::vector<std::uint8_t> mask_of(const std::vector<float>& score, std::int64_t 
 }  // namespace
 
 TEST_CASE("prune_mask: equals sort-and-cut, ties by the lower index first", "[prune_mask]") {
-  for (const std::int64_t n : {1, 2, 15, 16, 17, 1000, 4096, 4097, 65536, 65537, 200003}) {
+  for (const std::int64_t n : {1, 2, 15, 16, 17, 1000, 4096, 4097, 140003}) {
     const std::vector<float> inputs[] = {weights(n, 1), tied(n, 2), any_finite(n, 3),
                                          std::vector<float>(static_cast<std::size_t>(n), -1.5f)};
     for (const std::vector<float>& score : inputs) {
-      for (const std::int64_t prune : {std::int64_t{0}, std::int64_t{1}, n / 3, n / 2, n - 1, n}) {
+      for (const std::int64_t prune :
+           n < 5000 ? std::vector<std::int64_t>{0, 1, n / 3, n / 2, n - 1, n} : std::vector{n / 3}) {
         CAPTURE(n, prune);
         const bool equal = mask_of(score, prune) == kernels::reference::prune_mask(score, prune);
         REQUIRE(equal);
