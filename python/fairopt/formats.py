@@ -1,0 +1,98 @@
+"""Number formats of compressed weights on NumPy arrays, without torch. Exact definitions: ``docs/formats.md``.
+
+bfloat16, which NumPy lacks, travels as a ``uint16`` array of its bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairopt import _core
+
+Format: TypeAlias = Literal["int8", "int4_sym", "int4_asym", "nf4", "fp4"]
+DType: TypeAlias = Literal["float32", "float16", "bfloat16"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+@dataclass(frozen=True)
+class QuantizedArray:
+    """A quantised array ``[..., cols]``: the one layout that kernels, ops and files share.
+
+    Attributes:
+        codes: uint8 ``[..., cols]`` for int8 (two's complement), else ``[..., ceil(cols / 2)]``, first value in the
+            high nibble.
+        scales: float32 ``[..., ceil(cols / block)]``.
+        zeros: uint8, shaped like ``scales`` for int4_asym, else ``[0]``.
+        format: which dialect.
+        block: values a scale; the last block of a row may be short.
+        cols: values a row.
+    """
+
+    codes: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    zeros: NDArray[np.uint8]
+    format: Format
+    block: int
+    cols: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the values."""
+        return (*self.codes.shape[:-1], self.cols)
+
+    @property
+    def nbytes(self) -> int:
+        """Codes, scales and zero points together."""
+        return self.codes.nbytes + self.scales.nbytes + self.zeros.nbytes
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Stored bits, scales and zero points included, over values; NaN where there is no value."""
+        values = int(np.prod(self.shape))
+        return 8 * self.nbytes / values if values else float("nan")
+
+    def dequantize(self, dtype: DType = "float32") -> NDArray[Any]:
+        """The values ``[..., cols]``: computed in float32, rounded once to ``dtype``."""
+        return _core.dequantize_blockwise(
+            self.codes, self.scales, self.zeros, self.format, self.block, self.cols, dtype
+        )
+
+
+def quantize(array: NDArray[Any], format: Format, block: int = 64) -> QuantizedArray:
+    """Quantise blocks of ``block`` consecutive values of each row.
+
+    Args:
+        array: float32, float16 or uint16 (the bits of bfloat16) ``[..., cols]``, finite. Not changed.
+        format: one of ``FORMATS``.
+        block: a multiple of 16 in [16, 4096].
+
+    Raises:
+        ValueError: another dtype, a scalar, NaN or infinity, an unknown format, a block out of range.
+    """
+    codes, scales, zeros = _core.quantize_blockwise(array, format, block)
+    return QuantizedArray(codes, scales, zeros, format, block, array.shape[-1])
+
+
+def prune_mask(score: NDArray[Any], prune: int) -> NDArray[np.bool_]:
+    """Which weights to keep when exactly ``prune`` of them go: those of smallest ``|score|``.
+
+    Among equal scores the lower index (row-major) is pruned first, so the mask is the same on every machine.
+
+    Raises:
+        ValueError: ``prune`` outside [0, score.size], another dtype, NaN or infinity.
+    """
+    return _core.prune_mask(score, prune)
+
+
+def prune_mask_n_of_m(score: NDArray[Any], n: int, m: int) -> NDArray[np.bool_]:
+    """N:M sparsity: of every ``m`` consecutive values of a row the ``n`` of largest ``|score|`` are kept.
+
+    Raises:
+        ValueError: not 1 <= n <= m <= 32, a row that is no multiple of ``m``, another dtype, NaN or infinity.
+    """
+    return _core.prune_mask_n_of_m(score, n, m)
