@@ -121,10 +121,12 @@ template <class W, int kTokens, int kRows, int kStep = 0>
                                             F32 (&acc)[kTokens][kRows]) {
   if constexpr (kStep < W::kSteps) {
     F32 xs[kTokens];
+#pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) xs[t] = load(x + t * kLinearBlockK + kStep * kLanes);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const F32 w = W::template weight_at<kStep>(codes[r], tables[r]);
+#pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) acc[t][r] = fma(w, xs[t], acc[t][r]);
     }
     add_unit<W, kTokens, kRows, kStep + 1>(codes, tables, x, acc);
@@ -154,8 +156,10 @@ void direct(const QuantizedLinear& a, std::int64_t row, std::int64_t token) {
   const std::int64_t units = (a.k + W::kUnit - 1) / W::kUnit, units_per_block = a.block / W::kUnit;
   const CodeReader<W, kRows> reader(a, row);
   F32 acc[kTokens][kRows];
-  for (auto& of_token : acc) {
-    for (F32& sums : of_token) sums = splat(0.0f);
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) acc[t][r] = splat(0.0f);
   }
   for (std::int64_t unit = 0, block = 0; unit < units; ++block) {
     typename W::Table tables[kRows];
@@ -170,9 +174,12 @@ void direct(const QuantizedLinear& a, std::int64_t row, std::int64_t token) {
       add_unit<W, kTokens, kRows>(codes, tables, packed_at(a, token, unit * W::kUnit), acc);
     }
   }
+#pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; r += 4) {
       F32 four[4];
+#pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) four[i] = r + i < kRows ? acc[t][r + i] : splat(0.0f);
       write_outputs(a, token + t, row + r, kRows - r < 4 ? kRows - r : 4, four);
     }
