@@ -21,7 +21,7 @@ using Scales = py::array_t<float, py::array::c_style>;
 
 py::tuple quantize_blockwise(const py::array& array, const std::string& format, std::int64_t block) {
   constexpr const char* op = "quantize_blockwise";
-  const Format parsed = parse_format(format);
+  const Format parsed = parse_format(format, op);
   check({parsed, 0, 0, block}, op);
   const FloatArray in = finite_floats(op, "array", array);
   const QuantizedLayout layout{parsed, in.rows, in.cols, block};
@@ -50,7 +50,7 @@ py::array dequantize_blockwise(const Bytes& codes, const Scales& scales, const B
                                std::int64_t block, std::int64_t cols, const std::string& dtype) {
   constexpr const char* op = "dequantize_blockwise";
   const DType target = parse_dtype(op, dtype);
-  QuantizedLayout layout{parse_format(format), 1, cols, block};
+  QuantizedLayout layout{parse_format(format, op), 1, cols, block};
   check(layout, op);
   std::vector<py::ssize_t> sizes(codes.shape(), codes.shape() + codes.ndim());
   if (sizes.empty()) throw std::invalid_argument(std::string(op) + ": codes must have a dimension, got a scalar");
