@@ -98,8 +98,8 @@ def test_bos_is_never_doubled() -> None:
     model, tok = llama(), tokenizer()
     plainly, written = loglikelihood(model, tok, [("", "abc"), ("", "<s>abc")]).ll
     assert plainly == pytest.approx(written, abs=TOLERANCE)
-    assert describe(model, tok, ScoreOptions())["bos"] == "one <s> before every request"
-    assert describe(model, tokenizer(None), ScoreOptions())["bos"] == "none; </s> before an empty context"
+    assert describe(model, tok)["BOS rule"] == "one <s> before every request"
+    assert describe(model, tokenizer(None))["BOS rule"] == "none; </s> before an empty context"
 
 
 def test_rows_that_are_not_scored_get_no_logits() -> None:

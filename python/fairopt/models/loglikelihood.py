@@ -57,17 +57,14 @@ def start_token(tokenizer: Any) -> int:
     return int(token)
 
 
-def describe(model: Any, tokenizer: Any, options: ScoreOptions) -> dict[str, str]:
-    """Everything besides model, tokenizer and text that can change a score: part of a run's fingerprint."""
+def describe(model: Any, tokenizer: Any) -> dict[str, str]:
+    """How requests become scores, beyond weights, tokenizer and packing: part of a run's fingerprint."""
     token = tokenizer.convert_ids_to_tokens(start_token(tokenizer))
     has_bos = tokenizer.bos_token_id is not None
     return {
-        "bos": f"one {token} before every request" if has_bos else f"none; {token} before an empty context",
-        "tokens": "whole minus context",
-        "batches": f"padded right, {options.token_budget} tokens, {options.logit_budget} logits, "
-        + ("longest first" if options.longest_first else "shortest first"),
-        "attention": str(getattr(model.config, "_attn_implementation", None)),
-        "window": str(_window(model)),
+        "BOS rule": f"one {token} before every request" if has_bos else f"none; {token} before an empty context",
+        "continuation": "tokens of the whole minus tokens of the context",
+        "engine": f"batches padded right, {getattr(model.config, '_attn_implementation', None)} attention",
     }
 
 

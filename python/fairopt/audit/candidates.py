@@ -1,0 +1,110 @@
+"""The models of an audit: where each comes from and how it is loaded, without keeping them all in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fairopt.audit.descriptor import ModelSpec
+from fairopt.audit.store import Facts
+from fairopt.compress.compress import compress
+from fairopt.compress.plan import plan
+from fairopt.compress.recipe import Recipe, parse
+from fairopt.compress.record import has_record, record, stored_bytes
+from fairopt.errors import InputError
+from fairopt.models.loading import (
+    DType,
+    LoadedModel,
+    check_folder,
+    hash_weights,
+    identified,
+    load_model,
+    load_tokenizer,
+)
+from fairopt.models.loglikelihood import describe
+
+ModelSource = str | Path | LoadedModel
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model that is loaded when its turn comes."""
+
+    spec: ModelSpec
+    load: Callable[[], LoadedModel]
+
+
+def load(source: ModelSource, dtype: DType) -> LoadedModel:
+    """A model in memory, a folder (of transformers or of ``fairopt.save``), ``"phantom"``, or a name on the hub."""
+    if isinstance(source, LoadedModel):
+        return source
+    folder = Path(source).expanduser()
+    if source == "phantom" or not _saved_by_fairopt(folder):
+        return load_model(source, dtype=dtype)
+    from fairopt.compress import storage
+
+    check_folder(folder)
+    tokenizer = load_tokenizer(folder)
+    return identified(storage.load(folder), tokenizer, str(source))
+
+
+def facts(model: LoadedModel) -> Facts:
+    """Measure a loaded model."""
+    if not has_record(model.model):
+        return Facts(model.weights_hash, stored_bytes(model.model), None, None)
+    found = record(model.model)
+    return Facts(model.weights_hash, found.bytes, found.bits_per_weight, found.sparsity)
+
+
+def spec(model: LoadedModel) -> ModelSpec:
+    """What identifies a loaded model and how it will be asked."""
+    return ModelSpec(
+        name=model.name,
+        recipe="",
+        weights_hash=model.weights_hash,
+        tokenizer_hash=model.tokenizer_hash,
+        dtype=str(model.model.dtype).removeprefix("torch."),
+        engine=describe(model.model, model.tokenizer),
+    )
+
+
+def candidates(base: LoadedModel, variants: Sequence[ModelSource], *, dtype: DType, seed: int) -> list[Candidate]:
+    """One for each variant, in order: recipes are applied to ``base``, everything else is loaded.
+
+    Raises :class:`~fairopt.errors.InputError` for a name given twice and for a recipe that does not fit the base model,
+    before any model runs.
+    """
+    if not variants:
+        raise InputError("audit: variants must name at least one recipe or model, got none")
+    found = [_candidate(base, variant, dtype, seed) for variant in variants]
+    names = [BASE, *(candidate.spec.name for candidate in found)]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"audit: variants must have names of their own, got {repeated[0]!r} twice")
+    return found
+
+
+def _candidate(base: LoadedModel, variant: ModelSource, dtype: DType, seed: int) -> Candidate:
+    if not isinstance(variant, str) or variant == "phantom" or Path(variant).is_dir():
+        return Candidate(spec(load(variant, dtype)), lambda: load(variant, dtype))
+    recipe = parse(variant)
+    plan(base.model, recipe)
+    compressed = replace(spec(base), name=variant, recipe=str(recipe))
+    return Candidate(compressed, lambda: _compressed(base, variant, recipe, seed))
+
+
+def _compressed(base: LoadedModel, name: str, recipe: Recipe, seed: int) -> LoadedModel:
+    model = compress(base.model, recipe, seed=seed).eval()
+    return LoadedModel(model, base.tokenizer, name, hash_weights(model), base.tokenizer_hash)
+
+
+def _saved_by_fairopt(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # load_model says what is wrong with it
+    quantization = config.get("quantization_config") if isinstance(config, dict) else None
+    return isinstance(quantization, dict) and quantization.get("quant_method") == "fairopt"

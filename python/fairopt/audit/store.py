@@ -1,0 +1,227 @@
+"""A run folder. Every file is written whole beside its place and renamed: a kill leaves none half-written.
+
+run.json                      descriptor, its hash, and the command that replays the audit
+items/<benchmark>.parquet     what was asked: ids, groups, clusters, texts
+models/<key>.json             size and hash of each model after its recipe
+shards/<key>/<index>.parquet  answers of one model to a block of items
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fairopt.audit.jobs import Job
+from fairopt.benchmarks import Item
+from fairopt.errors import InputError
+
+RUN = "run.json"
+_PARTIAL = ".partial"
+_PROBE = ".writable"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model is after its recipe: ``models/<key>.json``."""
+
+    weights_hash: str
+    bytes: int  # of all parameters and buffers as stored, tied ones once
+    bits_per_weight: float | None  # over the compressed layers; None when there are none
+    sparsity: float | None  # share of zeros over the compressed layers
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Log-likelihoods of one model for all requests of a benchmark, item by item."""
+
+    item_ids: list[str]
+    loglikelihoods: list[list[float]]
+    n_tokens: list[list[int]]
+    truncated: int  # requests whose context was cut to the model's window
+
+
+class Store:
+    """The files of one run folder."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the folder and keep other audits out. Raises :class:`~fairopt.errors.InputError` when it cannot."""
+        made = not self.path.exists()
+        with _clear_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"audit: out must not be in use by another audit, got {str(self.path)!r}") from None
+            self._check_ours()
+            for stale in self.path.rglob(f".*{_PARTIAL}"):
+                stale.unlink()
+            self._write(self.path / _PROBE, lambda file: file.write(b"\0"))
+            (self.path / _PROBE).unlink()
+            yield
+        finally:
+            os.close(lock)
+            if made:
+                with suppress(OSError):  # not empty: what was finished stays
+                    self.path.rmdir()
+
+    def _check_ours(self) -> None:
+        names = os.listdir(self.path)
+        strangers = sorted(name for name in names if not name.endswith(_PARTIAL) and name != _PROBE)
+        if strangers and RUN not in strangers:
+            raise InputError(
+                f"audit: out must be new, empty or an earlier run, got {str(self.path)!r} with {strangers[0]!r}"
+            )
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there; if it is, it is whole."""
+        return (self.path / name).is_file()
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write indented JSON with sorted keys."""
+        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+        self._write(self.path / name, lambda file: file.write(text.encode()))
+
+    def read_json(self, name: str) -> Any:
+        """What :meth:`write_json` wrote."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"open_run: {str(self.path)!r} must hold a run with {name}, got {error}") from None
+
+    def write_items(self, benchmark: str, items: Sequence[Item]) -> None:
+        """Write what is asked. Fields become columns of their own in :meth:`fairopt.audit.run.Run.items`."""
+        import pyarrow as pa
+
+        columns = {
+            "item_id": [item.id for item in items],
+            "group": [item.group for item in items],
+            "axis": [item.axis for item in items],
+            "cluster_id": [item.cluster for item in items],
+            "contexts": [[context for context, _ in item.requests] for item in items],
+            "continuations": [[continuation for _, continuation in item.requests] for item in items],
+            "fields": [json.dumps(dict(item.fields), sort_keys=True) for item in items],
+        }
+        self._write_table(f"items/{benchmark}.parquet", pa.table(columns))
+
+    def read_items(self, benchmark: str) -> list[Item]:
+        """The items as they were asked."""
+        rows = self._read_table(f"items/{benchmark}.parquet").to_pylist()
+        return [
+            Item(
+                id=row["item_id"],
+                group=row["group"],
+                axis=row["axis"],
+                cluster=row["cluster_id"],
+                requests=tuple(zip(row["contexts"], row["continuations"], strict=True)),
+                fields=json.loads(row["fields"]),
+            )
+            for row in rows
+        ]
+
+    def has_shard(self, job: Job) -> bool:
+        """Whether the job is done."""
+        return self.has(_shard(job))
+
+    def write_shard(
+        self,
+        job: Job,
+        items: Sequence[Item],
+        ll: npt.NDArray[np.float64],
+        n_tokens: npt.NDArray[np.int64],
+        truncated: int,
+    ) -> None:
+        """Write the answers to the requests of these items, which are flat in the arrays."""
+        import pyarrow as pa
+
+        ends = np.cumsum([0] + [len(item.requests) for item in items])
+        spans = [slice(*span) for span in pairwise(ends)]
+        table = pa.table(
+            {
+                "item_id": pa.array([item.id for item in items], pa.string()),
+                "loglikelihoods": pa.array([ll[span].tolist() for span in spans], pa.list_(pa.float64())),
+                "n_tokens": pa.array([n_tokens[span].tolist() for span in spans], pa.list_(pa.int64())),
+            }
+        )
+        self._write_table(_shard(job), table.replace_schema_metadata({"truncated": str(truncated)}))
+
+    def read_answers(self, jobs: Sequence[Job]) -> Answers:
+        """All shards of one model and benchmark; :class:`~fairopt.errors.InputError` if the run is unfinished."""
+        answers = Answers([], [], [], 0)
+        truncated = 0
+        for job in jobs:
+            if not self.has_shard(job):
+                name = job.scored.model.name
+                raise InputError(f"open_run: the run must be finished, got no {_shard(job)} of {name}; audit again")
+            table = self._read_table(_shard(job))
+            answers.item_ids.extend(table["item_id"].to_pylist())
+            answers.loglikelihoods.extend(table["loglikelihoods"].to_pylist())
+            answers.n_tokens.extend(table["n_tokens"].to_pylist())
+            truncated += int(table.schema.metadata[b"truncated"])
+        return Answers(answers.item_ids, answers.loglikelihoods, answers.n_tokens, truncated)
+
+    def _write_table(self, name: str, table: Any) -> None:
+        import pyarrow.parquet as pq
+
+        self._write(self.path / name, lambda file: pq.write_table(table, file))
+
+    def _read_table(self, name: str) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.ParquetFile(self.path / name).read()
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"open_run: {str(self.path / name)!r} must be a whole table, got {error}") from None
+
+    def _write(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
+        partial = path.with_name(f".{path.name}{_PARTIAL}")
+        with _clear_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("wb") as file:
+                    write(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(partial, path)
+                _sync_folder(path.parent)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+
+
+def _shard(job: Job) -> str:
+    return f"shards/{job.key}/{job.index:05d}.parquet"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"audit: out must be writable and have room, got {str(path)!r}: {reason}") from error

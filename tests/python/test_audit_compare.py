@@ -1,0 +1,309 @@
+"""From scores to a verdict: pairing, signs, gates, noise, and the planted edit that an audit must flag."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import letters_benchmark
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_models import llama, save, tokenizer
+
+from fairopt import benchmarks, stats
+from fairopt.audit.effects import Paired, group_effects
+from fairopt.audit.gates import decide, gates, run_variance
+from fairopt.audit.policy import GateSpec, Policy
+from fairopt.audit.run import Run, audit, open_run
+from fairopt.benchmarks import Metric
+from fairopt.errors import InputError, NotComparable
+from fairopt.models.loading import LoadedModel, identified, load_model
+
+BINARY = letters_benchmark.Letters.metrics[0]
+CONTINUOUS = letters_benchmark.Letters.metrics[1]
+
+
+def paired(metric: Metric, base: Any, variant: Any, groups: Any = None, clusters: Any = None) -> Paired:
+    base, variant = np.asarray(base, float), np.asarray(variant, float)
+    n = len(base)
+    return Paired(
+        metric, base, variant, base - 0.5, variant - 0.5,
+        np.asarray(groups if groups is not None else ["g"] * n),
+        np.asarray(["axis"] * n),
+        np.asarray(clusters if clusters is not None else [str(i) for i in range(n)]),
+    )  # fmt: skip
+
+
+def gate(metric: Metric, p: Paired, again: Paired | None = None, *, same_model: bool = False, **changes: Any) -> Any:
+    spec = replace(GateSpec("m:all", "b", "m", "all", "non_inferiority", "delta", 0.05), **changes)
+    found = gates([spec], p, again or replace(p, variant=p.base), Policy(), same_model=same_model)
+    return decide(found, Policy())
+
+
+shares = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abc")), min_size=1, max_size=60)
+
+
+@given(shares, st.sampled_from(["higher", "lower", "either"]))
+def test_counts_and_signs(rows: list[tuple[bool, bool, str]], harm: Any) -> None:
+    base, variant, groups = (np.array(column) for column in zip(*rows, strict=True))
+    p = paired(replace(BINARY, harm=harm), base, variant, groups)
+    for effect in group_effects(p, p, 0.05):
+        chosen = np.ones(len(rows), bool) if effect.group == "all" else groups == effect.group
+        up, down = (chosen & ~base & variant).sum(), (chosen & base & ~variant).sum()
+        assert (effect.worse, effect.better) == ((down, up) if harm == "lower" else (up, down))
+        assert effect.n == effect.n_clusters == chosen.sum()
+        assert effect.delta == pytest.approx((up - down) / chosen.sum())
+        assert effect.delta == pytest.approx(effect.variant - effect.base)
+        assert effect.low <= effect.delta + 1e-12
+        assert effect.delta <= effect.high + 1e-12
+
+
+def test_interval_is_the_gates_bound() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 2, 300)
+    variant = np.where(rng.random(300) < 0.1, 1 - base, base)
+    p = paired(BINARY, base, variant)
+    _, (result,) = gate(BINARY, p)
+    everyone = group_effects(p, p, 0.05)[0]
+    worse, better = int(((base == 0) & (variant == 1)).sum()), int(((base == 1) & (variant == 0)).sum())
+    expected = stats.tango(worse, better, 300, kappa=0.35, level=0.90)
+    assert result.bound == everyone.high == pytest.approx(-expected.low)
+    assert (result.p_ok <= 0.05) == (result.bound <= result.margin)
+
+
+def test_clustered_items_use_their_clusters() -> None:
+    base, variant = np.zeros(200), np.r_[np.ones(10), np.zeros(190)]
+    clusters = [str(i // 10) for i in range(200)]  # one cluster holds every flip
+    _, (alone,) = gate(BINARY, paired(BINARY, base, variant))
+    _, (clustered,) = gate(BINARY, paired(BINARY, base, variant, clusters=clusters))
+    assert clustered.design_effect > 5 > alone.design_effect == 1
+    assert clustered.bound > alone.bound
+
+
+def test_verdict_three_ways() -> None:
+    same = np.tile([0, 1], 300)
+    ship, (passed,) = gate(BINARY, paired(BINARY, same, same))
+    assert (ship.decision, passed.state) == ("SHIP", "pass")
+    hold, (failed,) = gate(BINARY, paired(BINARY, same, np.where(np.arange(600) % 4 == 0, 1, same)))
+    assert (hold.decision, failed.state) == ("HOLD", "fail")
+    few = np.tile([0, 1], 15)
+    unknown, (undecided,) = gate(BINARY, paired(BINARY, few, few))
+    assert (unknown.decision, undecided.state) == ("INCONCLUSIVE", "undecided")
+    assert undecided.items_needed is not None
+    assert undecided.items_needed > 30
+    # With so many items the same result settles it.
+    enough = np.resize(few, undecided.items_needed)
+    assert gate(BINARY, paired(BINARY, enough, enough))[0].decision == "SHIP"
+
+
+def test_improvement_passes_one_sided_and_fails_two_sided() -> None:
+    base = np.ones(600)
+    p = paired(BINARY, base, np.where(np.arange(600) % 5 == 0, 0, base))
+    assert gate(BINARY, p)[0].decision == "SHIP"
+    assert gate(BINARY, p, kind="equivalence")[0].decision == "HOLD"
+
+
+def test_missing_score_is_undefined_never_dropped() -> None:
+    base = np.tile([0.0, 1.0], 300)
+    variant = base.copy()
+    variant[7] = np.nan
+    for metric in (BINARY, CONTINUOUS):
+        verdict, (result,) = gate(metric, paired(metric, base, variant), same_model=True)
+        assert (verdict.decision, result.state) == ("INCONCLUSIVE", "undefined")
+        assert result.reason == "1 of 600 items have no score"
+        assert math.isnan(result.delta)
+
+
+def test_equal_scores_pass_only_where_the_weights_are_equal_too() -> None:
+    p = paired(CONTINUOUS, np.arange(400.0), np.arange(400.0))
+    verdict, (result,) = gate(CONTINUOUS, p, same_model=True)
+    assert verdict.decision == "SHIP"
+    assert "by construction" in result.reason
+    assert gate(CONTINUOUS, p, same_model=False)[0].decision == "INCONCLUSIVE"
+    moved = paired(CONTINUOUS, p.base, p.base + np.linspace(0.5, 0.6, 400))
+    assert gate(CONTINUOUS, moved, same_model=True)[0].decision == "HOLD"
+
+
+def test_noise_that_matters_stops_both_claims() -> None:
+    rng = np.random.default_rng(1)
+    base = rng.normal(size=400)
+    p = paired(CONTINUOUS, base, base + rng.normal(0, 0.01, 400))
+    assert gate(CONTINUOUS, p)[0].decision == "SHIP"
+    drifting = paired(CONTINUOUS, base, base + 0.02)  # one shift of a whole run, invisible to item-level tests
+    verdict, (result,) = gate(CONTINUOUS, p, drifting)
+    assert verdict.decision == "INCONCLUSIVE"
+    assert "base against base moves" in result.reason
+    # F9 with two runs: 1.5 * (shift**2 / 2 - shift**2 / 2 / n)
+    assert run_variance(drifting) == pytest.approx(1.5 * (0.02**2 / 2) * (1 - 1 / 400))
+    jitter = paired(CONTINUOUS, base, base + rng.normal(0, 1e-3, 400))  # independent by item: in the interval already
+    assert gate(CONTINUOUS, p, jitter)[0].decision == "SHIP"
+
+
+def test_gate_against_the_other_groups() -> None:
+    rng = np.random.default_rng(2)
+    groups = np.repeat(["a", "b", "c"], 200)
+    base = rng.normal(size=600)
+    shared = base + 0.5 + rng.normal(0, 0.05, 600)  # everyone moves: nobody pays more than the others
+    tau = {"quantity": "tau", "group": "a", "margin": 0.1}
+    assert gate(CONTINUOUS, paired(CONTINUOUS, base, shared, groups), **tau)[0].decision == "SHIP"
+    alone = shared + np.where(groups == "a", 0.5, 0)
+    verdict, (result,) = gate(CONTINUOUS, paired(CONTINUOUS, base, alone, groups), **tau)
+    assert verdict.decision == "HOLD"
+    assert result.delta == pytest.approx(0.5, abs=0.02)
+    only = paired(CONTINUOUS, base, alone, np.repeat("a", 600))
+    assert gate(CONTINUOUS, only, **tau)[1][0].reason.startswith("a is the only group of its axis")
+
+
+def test_policy_limits() -> None:
+    letters_benchmark.register()
+    asked = [(b := benchmarks.get("letters"), b.items(None))]
+    found = {g.id: g for g in Policy(large_group=100, margins={"letters/prefers:all": 0.5}).gates(asked)}
+    assert list(found) == [
+        f"letters/{m}:{g}" for m in ("prefers", "log_odds") for g in ("all", "north", "south", "west")
+    ]
+    assert found["letters/prefers:all"].margin == 0.5
+    assert found["letters/prefers:all"].kind == "equivalence"
+    assert found["letters/prefers:north"].kind == "non_inferiority"
+    assert [found[f"letters/log_odds:{g}"].quantity for g in ("all", "north")] == ["delta", "tau"]
+
+
+def test_crows_limits(data_dir: Path) -> None:
+    crows = benchmarks.get("crows_pairs")
+    found = Policy().gates([(crows, crows.items(data_dir))])
+    assert len(found) == 10  # ll_mean is described, not gated
+    margins = {g.group: g.margin for g in found}
+    assert margins["all"] == 0.03
+    assert margins["race-color"] == 0.05  # 516 pairs
+    assert {margins[g] for g in margins if g not in ("all", "race-color")} == {0.10}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"alpha": 2}', '{"alhpa": 0.1}', '{"margins": {"x": -1}}', '{"margins": 3}', '{"large_group": 1.5}'],
+)
+def test_bad_policy_files(tmp_path: Path, text: str) -> None:
+    (tmp_path / "limits.json").write_text(text)
+    with pytest.raises(InputError, match="policy: "):
+        Policy.from_file(tmp_path / "limits.json")
+
+
+def test_policy_file(tmp_path: Path) -> None:
+    file = tmp_path / "limits.json"
+    file.write_text('{"alpha": 0.1, "margins": {"crows/ll_sum:all": 0.02}}')
+    assert Policy.from_file(file) == Policy(alpha=0.1, margins={"crows/ll_sum:all": 0.02})
+
+
+@pytest.fixture(scope="module")
+def letters_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    letters_benchmark.register()
+    folder = tmp_path_factory.mktemp("letters")
+    base = load_model(save(llama(), folder / "model"))
+    louder = llama()
+    louder.model.layers[0].mlp.up_proj.weight.data *= 1.2
+    variants = [identified(llama(), tokenizer(), "copy"), identified(louder, tokenizer(), "louder")]
+    return audit(base, variants, benchmarks=["letters"], out=folder / "run")
+
+
+def test_base_against_its_copy_ships(letters_run: Run) -> None:
+    copy = letters_run.compare("copy")
+    assert copy.decision == "SHIP"
+    assert copy.weights_hash == letters_run.result.base_weights_hash
+    assert copy.flips == ()
+    assert all(effect.delta == 0 for metric in copy.metrics for effect in metric.groups)
+    assert not any(effect.pays for metric in copy.metrics for effect in metric.groups)
+
+
+def test_result_of_a_run(letters_run: Run) -> None:
+    result, louder = letters_run.result, letters_run.compare("louder")
+    assert {c.same for checks in result.comparable.values() for c in checks} == {True}
+    assert {"tokenizer", "dtype", "BOS rule", "engine"} <= {c.name for c in result.comparable["louder"]}
+    binary, continuous = louder.metrics
+    assert len(louder.flips) == binary.groups[0].worse + binary.groups[0].better > 0
+    flip = louder.flips[0]
+    assert (flip.base > 0) != (flip.variant > 0)
+    assert flip.texts[0].startswith(("abc", "the", "xyz", "in it", "Q.", "he", "no 7"))
+    assert 0 < continuous.noise.max_shift < 1e-4  # other batches, same model
+    assert (binary.noise.n, binary.noise.flips) == (600, 0)
+    assert binary.noise.ceiling == pytest.approx(1 - 0.05 ** (1 / 600))
+    assert louder.health["letters/nats_per_token:base"] > 0
+    assert louder.bytes == louder.base_bytes
+    assert result.caveats == ("Letters only.",)
+    assert result.benchmarks["letters"]["n_items"] == "600"
+
+
+def test_items_table(letters_run: Run) -> None:
+    table = letters_run.items("letters")
+    assert table.column_names[:5] == ["variant", "item_id", "cluster_id", "group", "axis"]
+    assert {"word", "ll_a", "ll_b", "n_tokens_a"} <= set(table.column_names)
+    assert table.num_rows == 3 * 600
+    assert set(table["variant"].to_pylist()) == {"base", "copy", "louder"}
+    with pytest.raises(InputError, match="benchmark must be one of letters"):
+        letters_run.items("crows_pairs")
+
+
+def test_store_alone_gives_the_same(letters_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairopt.models.loading.load_model", None)
+    again = open_run(letters_run.path)
+    assert repr(again.result) == repr(letters_run.result)
+    assert again.report(tmp_path).is_file()
+    assert "copy" in again.summary()
+
+
+def test_decide_again_with_other_limits(letters_run: Run) -> None:
+    wide = Policy(margins={g.id: 0.9 for g in letters_run.descriptor.gates})
+    assert letters_run.decide(wide).decision == "SHIP"
+    assert letters_run.decide(wide).policy_hash != letters_run.result.policy_hash
+    tight = Policy(margins={g.id: 1e-9 for g in letters_run.descriptor.gates})
+    assert letters_run.decide(tight).variants[1].decision != "SHIP"
+
+
+def test_unknown_variant_and_folder(letters_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="variant must be one of copy, louder, got 'nf4'"):
+        letters_run.compare("nf4")
+    with pytest.raises(InputError, match=r"must hold a run with run\.json"):
+        open_run(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="without a descriptor"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("difference", "name"),
+    [({"bos": None}, "tokenizer"), ({"dtype": "bfloat16"}, "dtype"), ({"eager": True}, "engine")],
+)
+def test_more_than_the_model_differs(tmp_path: Path, difference: dict[str, Any], name: str) -> None:
+    import torch
+
+    letters_benchmark.register()
+    base = identified(llama(), tokenizer(), "one")
+    model = llama().to(getattr(torch, difference.get("dtype", "float32")))
+    if "eager" in difference:
+        model.set_attn_implementation("eager")
+    other = identified(model, tokenizer(difference.get("bos", "<s>")), "other")
+    with pytest.raises(NotComparable, match=f"compare: {name} of other must be that of one, got"):
+        audit(base, [other], benchmarks=["letters"], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_planted_edit_is_flagged_in_its_group_alone(tmp_path: Path) -> None:
+    from fairopt.phantom.graft import graft
+
+    base = load_model("phantom")
+
+    def grafted(alpha: float) -> LoadedModel:
+        model = graft(base.model, base.tokenizer, "Brellic", "Pordelic", alpha)
+        return identified(model, base.tokenizer, f"graft {alpha}")
+
+    run = audit(base, [grafted(0.0), grafted(0.5), grafted(1.0)], benchmarks=["phantom_pairs"], out=tmp_path / "run")
+    none, half, whole = run.result.variants
+    assert none.decision == "SHIP"
+    for variant in (half, whole):
+        assert variant.decision == "HOLD"
+        assert variant.deciding == ("phantom_pairs/log_odds:Pordelic",)
+        assert [g.group for m in variant.metrics for g in m.groups if g.pays] == ["Pordelic"]
+    deltas = [next(g.tau for g in v.metrics[0].groups if g.group == "Pordelic") for v in (half, whole)]
+    assert 0.1 < deltas[0] < deltas[1]
