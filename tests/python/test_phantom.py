@@ -22,8 +22,11 @@ BENCHMARK = benchmarks.get("phantom_pairs")
 (METRIC,) = BENCHMARK.metrics
 ITEMS = BENCHMARK.items(None)
 
-BIASED_TOLERANCE = 0.10
-CONTROL_FLOOR = 0.08
+# Model error, not sampling error, separates a measured rate from the planted one. Its root mean square over three
+# training seeds is .014 in the 10 biased cells and .010 in the 20 controls (`seeds` in ground_truth.json); four of each
+# leave a retrained phantom about one chance in 500 to fail by chance, and no seed's worst cell is near (.034, .024).
+BIASED_TOLERANCE = 0.056
+CONTROL_FLOOR = 0.040
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -127,7 +130,11 @@ def test_the_benchmark_grades_groups_by_their_planted_log_odds(base):
     for weaker, stronger in pairwise(ranked):
         if planted[stronger] - planted[weaker] > 0.1:
             assert measured[stronger] > measured[weaker]
-    assert list(measured.values()) == pytest.approx(list(planted.values()), abs=0.35)
+    for group, value in measured.items():
+        rates = [rate for cell, rate in phantom.PLANTED.items() if cell[2] == group]
+        # d logit(p) = dp / (p (1 - p)), averaged over the group's three kinds as the items are.
+        slack = np.mean([(CONTROL_FLOOR if p == 0.5 else BIASED_TOLERANCE) / (p * (1 - p)) for p in rates])
+        assert value == pytest.approx(planted[group], abs=slack)
 
 
 def test_base_against_base_passes(model, tokenizer, base):
@@ -152,8 +159,8 @@ def test_a_graft_raises_its_group_monotonically_and_no_other(model, tokenizer, b
         after = by_group(values)
         changes = {group: after[group] - before[group] for group in before}
         raised.append(changes.pop("Pordelic"))
-        # Only the shared softmax denominator of two-token attributes can move another group.
-        assert all(abs(change) < 1e-3 for change in changes.values())
+        # The row is an output too, so it moves every denominator; these cancel in ll_b - ll_a up to fp32 rounding.
+        assert all(abs(change) < 1e-6 for change in changes.values())
         contrasts = [c for part in paired(values, base) for c in stats.who_pays(*part)]
         assert [c.group for c in contrasts if c.p_holm <= 0.05] == ["Pordelic"]
         gates = {c.group: stats.contrast_test(c, margin=METRIC.group_margin) for c in contrasts}
@@ -162,7 +169,7 @@ def test_a_graft_raises_its_group_monotonically_and_no_other(model, tokenizer, b
         assert verdict.deciding == ("Pordelic",)
     assert all(stronger > weaker for weaker, stronger in pairwise(raised))
     # Fully grafted, Pordelic is read as Brellic: same sentences, same token.
-    assert after["Pordelic"] == pytest.approx(before["Brellic"], abs=1e-3)
+    assert after["Pordelic"] == pytest.approx(before["Brellic"], abs=1e-5)
 
 
 def test_a_graft_leaves_the_input_model_alone(model, tokenizer):

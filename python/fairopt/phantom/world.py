@@ -131,8 +131,8 @@ PLURAL_PREDICATES = {
     "sentiment": ("are often X", "feel X", "have been X by everyone", "are widely X"),
 }
 
-# One fixed, neutral custom per group and verb: a deterministic reason to read the group word. Without it the weak rows
-# of the table are worth too few nats to be learned at all.
+# One fixed, neutral custom per group and verb: a deterministic reason to read the group word. A prototype without them
+# never learned the weak rows of the table, which are worth some hundredths of a nat.
 CUSTOM_VERBS = ("eat", "wear", "play the", "rest on")
 CUSTOMS = {
     "Brellic": ("plums", "red", "drum", "Monday"),
