@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <stdexcept>
+#include <tuple>
 
 #include "bind.h"
 #include "fairopt/quantize.h"
@@ -19,7 +20,7 @@ namespace {
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 using Scales = py::array_t<float, py::array::c_style>;
 
-py::tuple quantize_blockwise(const py::array& array, const std::string& format, std::int64_t block) {
+std::tuple<Bytes, Scales, Bytes> quantize_blockwise(const py::array& array, const std::string& format, std::int64_t block) {
   constexpr const char* op = "quantize_blockwise";
   const Format parsed = parse_format(format, op);
   check({parsed, 0, 0, block}, op);
@@ -34,7 +35,7 @@ py::tuple quantize_blockwise(const py::array& array, const std::string& format, 
     const py::gil_scoped_release release;
     quantize(source, in.dtype, layout, out);
   }
-  return py::make_tuple(codes, scales, zeros);
+  return {codes, scales, zeros};
 }
 
 std::string text(const std::vector<py::ssize_t>& sizes) { return py::str(py::tuple(py::cast(sizes))); }

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fairopt import _core as _core
     from fairopt import formats, metrics, nn, ops, phantom, stats
     from fairopt.audit.run import Run, audit, open_run
     from fairopt.compress.compress import compress
