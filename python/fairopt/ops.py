@@ -1,16 +1,18 @@
 """Tensor functions: blockwise quantisation, the product with a quantised weight, pruning masks.
 
-Each is a dispatcher operator ``torch.ops.fairopt.<same name>`` with CPU and CUDA kernels, a fake kernel and, where there is
-something to differentiate, autograd: they work under ``torch.compile``, ``torch.export`` and in training scripts.
+Each is a dispatcher operator ``torch.ops.fairopt.<same name>`` with a fake kernel and, where there is something to
+differentiate, autograd: they work under ``torch.compile``, ``torch.export`` and in training scripts.
 
-Formats: ``int8``, ``int4_sym``, ``int4_asym``, ``nf4``, ``fp4`` (docs/formats.md has their definitions). A block is a multiple of
-16 in [16, 4096]; blocks run along the last dimension and the last one of a row may be short. Inputs are never changed and need not
-be contiguous; results are contiguous. Errors are ``ValueError`` with the text ``<op>: <argument> must be <requirement>, got
-<value>``; a CUDA tensor where the CUDA kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
+Formats: ``int8``, ``int4_sym``, ``int4_asym``, ``nf4``, ``fp4`` (docs/formats.md has their definitions). A block is a
+multiple of 16 in [16, 4096]; blocks run along the last dimension and the last one of a row may be short. Inputs are
+never changed and need not be contiguous; results are contiguous. Errors are ``ValueError`` with the text ``<op>:
+<argument> must be <requirement>, got <value>``; a CUDA tensor where the CUDA kernels cannot run is a ``RuntimeError``
+that says why (see ``fairopt doctor``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def _load_library(library: Path) -> None:
             "Install torch>=2.10, then fairopt again"
         )
     try:
-        torch.ops.load_library(str(library))
+        torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
     except OSError as error:
         raise ImportError(f"fairopt.ops: {library} must load with torch {torch.__version__}, got: {error}") from error
 
@@ -52,12 +54,12 @@ def quantize_blockwise(x: torch.Tensor, format: str, block: int) -> tuple[torch.
     """Quantise along the last dimension, each block with a scale of its own. Not differentiable.
 
     Args:
-        x: [..., k], float32, float16 or bfloat16, finite (on CUDA this is not checked: the answer would have to be waited for).
+        x: [..., k], float32, float16 or bfloat16, finite (not checked on CUDA: the answer would have to be waited for).
         format: int8, int4_sym, int4_asym, nf4 or fp4.
         block: values a scale, a multiple of 16 in [16, 4096].
 
     Returns:
-        codes: uint8 [..., k] for int8 (two's complement), [..., ceil(k / 2)] for 4 bits, the first value in the high nibble.
+        codes: uint8 [..., k] for int8 (two's complement), [..., ceil(k / 2)] for 4 bits (first in the high nibble).
         scales: float32 [..., ceil(k / block)].
         zeros: uint8 [..., ceil(k / block)] for int4_asym, [0] for the others.
     """
@@ -102,9 +104,9 @@ def quantized_linear(
 ) -> torch.Tensor:
     """``x W^T + bias`` with W [n, k] kept quantised; dequantisation is fused into the product.
 
-    Products with exactly dequantised fp32 weights are accumulated in fp32 FMA and rounded once to the type of ``x``. On the CPU a
-    row of the result is the same bits whatever the other rows and the number of threads. float64 ``x`` (CPU) is multiplied in
-    float64. Differentiable in ``x`` and ``bias``; the weight is a constant.
+    Products with exactly dequantised fp32 weights are accumulated in fp32 FMA and rounded once to the type of ``x``. On
+    the CPU a row of the result is the same bits whatever the other rows and the number of threads. float64 ``x`` (CPU)
+    is multiplied in float64. Differentiable in ``x`` and ``bias``; the weight is a constant.
 
     Args:
         x: [..., k], float32, float16, bfloat16, or on the CPU float64.
@@ -120,7 +122,9 @@ def quantized_linear(
 
 
 def prune_mask(score: torch.Tensor, prune: int) -> torch.Tensor:
-    """Which entries to keep when exactly ``prune`` of them go: those of smallest ``|score|``, among equals the lower index first.
+    """Which entries to keep when exactly ``prune`` of them go: those of smallest ``|score|``.
+
+    Among equals the lower index goes first.
 
     Args:
         score: any shape, float32, float16 or bfloat16, on the CPU, no NaN.
@@ -153,8 +157,9 @@ def prune_mask_n_of_m(score: torch.Tensor, n: int, m: int) -> torch.Tensor:
 # ---- fake kernels: shape, type and device of the result, for torch.compile, torch.export and meta tensors ----
 
 
-@torch.library.register_fake("fairopt::quantize_blockwise")
-def _(x: torch.Tensor, format: str, block: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _fake_quantize_blockwise(
+    x: torch.Tensor, format: str, block: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     bits, has_zeros = _core.format_layout("quantize_blockwise", format, block)
     *rows, cols = x.shape
     blocks = (cols + block - 1) // block
@@ -163,8 +168,7 @@ def _(x: torch.Tensor, format: str, block: int) -> tuple[torch.Tensor, torch.Ten
     return codes, scales, x.new_empty((*rows, blocks) if has_zeros else (0,), dtype=torch.uint8)
 
 
-@torch.library.register_fake("fairopt::dequantize_blockwise")
-def _(
+def _fake_dequantize_blockwise(
     codes: torch.Tensor,
     scales: torch.Tensor,
     zeros: torch.Tensor,
@@ -176,8 +180,7 @@ def _(
     return codes.new_empty((*codes.shape[:-1], cols), dtype=dtype)
 
 
-@torch.library.register_fake("fairopt::quantized_linear")
-def _(
+def _fake_quantized_linear(
     x: torch.Tensor,
     codes: torch.Tensor,
     scales: torch.Tensor,
@@ -189,14 +192,23 @@ def _(
     return x.new_empty((*x.shape[:-1], codes.shape[0]))
 
 
-@torch.library.register_fake("fairopt::prune_mask")
-def _(score: torch.Tensor, prune: int) -> torch.Tensor:
+def _fake_prune_mask(score: torch.Tensor, prune: int) -> torch.Tensor:
     return score.new_empty(score.shape, dtype=torch.bool)
 
 
-@torch.library.register_fake("fairopt::prune_mask_n_of_m")
-def _(score: torch.Tensor, n: int, m: int) -> torch.Tensor:
+def _fake_prune_mask_n_of_m(score: torch.Tensor, n: int, m: int) -> torch.Tensor:
     return score.new_empty(score.shape, dtype=torch.bool)
+
+
+_FAKES: dict[str, Callable[..., Any]] = {
+    "dequantize_blockwise": _fake_dequantize_blockwise,
+    "prune_mask": _fake_prune_mask,
+    "prune_mask_n_of_m": _fake_prune_mask_n_of_m,
+    "quantize_blockwise": _fake_quantize_blockwise,
+    "quantized_linear": _fake_quantized_linear,
+}
+for _name, _fake in _FAKES.items():
+    torch.library.register_fake(f"fairopt::{_name}", _fake)
 
 
 # ---- autograd ----
@@ -207,7 +219,7 @@ def _constant(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _no_gradient(ctx: Any, *grads: torch.Tensor) -> None:
-    raise AssertionError("outputs are marked non-differentiable")
+    raise AssertionError("torch asked for the gradient of an output that is marked as having none")
 
 
 for _name in ("quantize_blockwise", "dequantize_blockwise", "prune_mask", "prune_mask_n_of_m"):
@@ -226,7 +238,8 @@ def _linear_backward(ctx: Any, grad_y: torch.Tensor) -> tuple[torch.Tensor | Non
     if needs_x:
         # float64 has no format of its own: its weights are the fp32 values, exactly.
         dtype = torch.float32 if grad_y.dtype == torch.float64 else grad_y.dtype
-        weight = dequantize_blockwise(*ctx.saved_tensors, ctx.format, ctx.block, ctx.cols, dtype)
+        codes, scales, zeros = ctx.saved_tensors
+        weight = dequantize_blockwise(codes, scales, zeros, ctx.format, ctx.block, ctx.cols, dtype)
         grad_x = grad_y @ weight.to(grad_y.dtype)
     if needs_bias:
         grad_bias = grad_y.reshape(-1, grad_y.shape[-1]).sum(0)

@@ -27,3 +27,28 @@ def data_dir() -> Path:
 def models_dir() -> Path:
     """Folder of small pre-trained models."""
     return _shared("FAIROPT_MODELS", "models")
+
+
+# ---- CUDA parity tests: run where there is a device, counted by name where there is none ----
+
+_CUDA_NOT_RUN = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    parity = [item for item in items if item.get_closest_marker("cuda")]
+    if not parity:
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        return
+    config.stash[_CUDA_NOT_RUN] = [item.name for item in parity]
+    for item in parity:
+        item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    names = config.stash.get(_CUDA_NOT_RUN, [])
+    if names:
+        terminalreporter.write_line(f"{len(names)} CUDA parity tests not run (no CUDA device): {', '.join(names)}")

@@ -49,7 +49,7 @@ struct RunCodes {
 #pragma unroll
     for (int i = 0; i < kBytes / 4; ++i) {
       words[i] = 0;
-#pragma unroll
+#pragma unroll 1
       for (int b = 0; b < 4; ++b) {
         const std::int64_t at = first + 4 * i + b;
         if (at < end) words[i] |= std::uint32_t{row[at]} << 8 * b;
@@ -172,8 +172,6 @@ void launch_vectors(const Problem& p, cudaStream_t stream) {
   const auto launch = [&](auto kernel) { kernel<<<grid, kWarps * kWarp, 0, stream>>>(p, vector_loads); };
   if (p.m == 1) {
     launch(vector_kernel<kFormat, 1>);
-  } else if (p.m == 2) {
-    launch(vector_kernel<kFormat, 2>);
   } else if (p.m <= 4) {
     launch(vector_kernel<kFormat, 4>);
   } else {

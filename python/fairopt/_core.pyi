@@ -1,0 +1,230 @@
+"""
+Kernels, metrics and statistics of fairopt on NumPy arrays.
+"""
+
+from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
+import typing
+
+__all__: list[str] = [
+    "benjamini_hochberg",
+    "better_share",
+    "binomial_cdf",
+    "binomial_pmf",
+    "binomial_sf",
+    "clustered_mean",
+    "contrast_test",
+    "cpu_capabilities",
+    "cpu_capability",
+    "crows_margin",
+    "cuda_status",
+    "equivalence",
+    "format_layout",
+    "holm",
+    "incomplete_beta",
+    "mcnemar",
+    "min_detectable",
+    "min_detectable_mean",
+    "noise_ceiling",
+    "normal_cdf",
+    "normal_quantile",
+    "odd_one_out",
+    "paired_binary",
+    "paired_binary_clustered",
+    "paired_mean",
+    "preference",
+    "preference_flips",
+    "student_t_quantile",
+    "student_t_sf",
+    "tango",
+    "verdict",
+    "who_pays",
+    "who_pays_binary",
+    "wilson",
+]
+
+def benjamini_hochberg(
+    p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> numpy.typing.NDArray[numpy.float64]: ...
+def better_share(
+    worse: typing.SupportsInt | typing.SupportsIndex,
+    better: typing.SupportsInt | typing.SupportsIndex,
+    level: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+def binomial_cdf(
+    k: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    n: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> typing.Any: ...
+def binomial_pmf(
+    k: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    n: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> typing.Any: ...
+def binomial_sf(
+    k: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    n: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> typing.Any: ...
+def clustered_mean(
+    values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    clusters: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    kind: str,
+) -> dict[str, typing.Any]: ...
+def contrast_test(
+    contrast: dict[str, typing.Any],
+    margin: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+def cpu_capabilities() -> list[typing.Any]:
+    """
+    All levels that this CPU and this build can run, the plainest first.
+    """
+
+def cpu_capability() -> str:
+    """
+    The instruction-set level in use: baseline, avx2, avx512 or avx512_vnni.
+    """
+
+def crows_margin(
+    metric: str,
+    ll_more: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    ll_less: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    n_tokens_more: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    n_tokens_less: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+) -> numpy.typing.NDArray[numpy.float64]: ...
+def cuda_status() -> str:
+    """
+    One line that says whether the CUDA kernels can run here: 'usable: ...', 'not built: ...' or
+    'built, not usable: ...'. Opens libfairopt_cuda.so, which lies beside this module or where FAIROPT_CUDA_LIB says.
+    """
+
+def equivalence(
+    p_above_low: typing.SupportsFloat | typing.SupportsIndex,
+    p_below_low: typing.SupportsFloat | typing.SupportsIndex,
+    p_above_high: typing.SupportsFloat | typing.SupportsIndex,
+    p_below_high: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple[float, float]: ...
+def format_layout(op: str, format: str, block: typing.SupportsInt | typing.SupportsIndex) -> tuple[int, bool]:
+    """
+    (bits of a code, whether blocks carry a zero point). Raises the ValueError that `op` raises for an unknown
+    format or an impossible block.
+    """
+
+def holm(p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> numpy.typing.NDArray[numpy.float64]: ...
+def incomplete_beta(
+    a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> typing.Any: ...
+def mcnemar(
+    worse: typing.SupportsInt | typing.SupportsIndex,
+    better: typing.SupportsInt | typing.SupportsIndex,
+    method: str,
+    alternative: str,
+) -> float: ...
+def min_detectable(
+    discordance: typing.SupportsFloat | typing.SupportsIndex,
+    n: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    power: typing.SupportsFloat | typing.SupportsIndex,
+    gates: typing.SupportsInt | typing.SupportsIndex,
+    design_effect: typing.SupportsFloat | typing.SupportsIndex,
+    kappa: typing.SupportsFloat | typing.SupportsIndex,
+    method: str,
+) -> float: ...
+def min_detectable_mean(
+    se: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    power: typing.SupportsFloat | typing.SupportsIndex,
+    gates: typing.SupportsInt | typing.SupportsIndex,
+) -> float: ...
+def noise_ceiling(
+    flips: typing.SupportsInt | typing.SupportsIndex,
+    n: typing.SupportsInt | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+) -> float: ...
+def normal_cdf(z: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any: ...
+def normal_quantile(p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any: ...
+def odd_one_out(
+    compressed_odd: typing.SupportsInt | typing.SupportsIndex, base_odd: typing.SupportsInt | typing.SupportsIndex
+) -> float: ...
+def paired_binary(
+    worse: typing.SupportsFloat | typing.SupportsIndex,
+    better: typing.SupportsFloat | typing.SupportsIndex,
+    n: typing.SupportsFloat | typing.SupportsIndex,
+    margin: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    kappa: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+def paired_binary_clustered(
+    worse: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    better: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    sizes: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    margin: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    kappa: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+def paired_mean(
+    d: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    clusters: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    margin: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+def preference(
+    margin: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    groups: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    n_groups: typing.SupportsInt | typing.SupportsIndex,
+) -> list[typing.Any]: ...
+def preference_flips(
+    base_margin: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    variant_margin: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    groups: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    n_groups: typing.SupportsInt | typing.SupportsIndex,
+) -> list[typing.Any]: ...
+def student_t_quantile(
+    p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    df: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> typing.Any: ...
+def student_t_sf(
+    t: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    df: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> typing.Any: ...
+def tango(
+    worse: typing.SupportsFloat | typing.SupportsIndex,
+    better: typing.SupportsFloat | typing.SupportsIndex,
+    n: typing.SupportsFloat | typing.SupportsIndex,
+    kappa: typing.SupportsFloat | typing.SupportsIndex,
+    level: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+def verdict(
+    gates: collections.abc.Sequence[
+        tuple[
+            typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, bool, bool, bool
+        ]
+    ],
+    alpha_ship: typing.SupportsFloat | typing.SupportsIndex,
+    alpha_hold: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+def who_pays(
+    d: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    groups: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    n_groups: typing.SupportsInt | typing.SupportsIndex,
+    clusters: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+) -> list[typing.Any]: ...
+def who_pays_binary(
+    groups: collections.abc.Sequence[
+        typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"]
+    ],
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+) -> list[typing.Any]: ...
+def wilson(
+    x: typing.SupportsInt | typing.SupportsIndex,
+    n: typing.SupportsInt | typing.SupportsIndex,
+    level: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict[str, typing.Any]: ...
+
+__version__: str = "0.1.0"

@@ -1,0 +1,150 @@
+"""The CUDA side: what the loader says on any machine, and parity with the CPU kernels where there is a device."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from quantized import DTYPES, FORMATS, Weight, linear_bound, normal, quantized
+
+from fairopt import _core, ops
+
+LIBRARY = Path(_core.__file__).with_name("libfairopt_cuda.so")
+
+
+def status_with(library: Path) -> str:
+    code = "from fairopt import _core; print(_core.cuda_status())"
+    environment = {**os.environ, "FAIROPT_CUDA_LIB": str(library)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_status_says_what_was_found() -> None:
+    status = _core.cuda_status()
+    if torch.cuda.is_available() and LIBRARY.exists():
+        assert re.fullmatch(r"usable: \d+ x .+; runtime \d+\.\d, driver \d+\.\d", status)
+    elif not LIBRARY.exists():
+        assert status == f"not built: there is no {LIBRARY}"
+    else:  # no driver (35), or a driver that sees no device (100)
+        assert re.fullmatch(r"built, not usable: cudaError\w+ \((35|100)\): .+; runtime \d+\.\d, .*driver.*", status)
+
+
+def test_status_of_a_library_named_by_the_environment(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.so"
+    assert status_with(missing) == f"not built: there is no {missing}"
+    broken = tmp_path / "broken.so"
+    broken.write_text("no library")
+    assert status_with(broken).startswith(f"built, not usable: {broken}: ")
+    foreign = Path(_core.__file__).with_name("libfairopt_ops.so")  # a library, but not this one; it needs torch loaded
+    assert status_with(foreign).startswith("built, not usable: ")
+
+
+SHAPES = [(1, 1), (3, 33), (63, 64), (65, 1000), (5, 4113)]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("format", FORMATS)
+def test_quantize_and_dequantize_on_cuda_are_the_cpu_bits(format: str, dtype: torch.dtype) -> None:
+    for block in (16, 64, 4096):
+        for rows, cols in SHAPES:
+            x = normal(rows, cols, dtype=dtype)
+            x[0] = 0  # a block of zeros
+            expected, got = quantized(x, format, block), quantized(x.cuda(), format, block)
+            assert all(torch.equal(a, b.cpu()) for a, b in zip(expected[:3], got[:3], strict=True))
+            values = ops.dequantize_blockwise(*got, cols, dtype)
+            assert torch.equal(values.cpu(), ops.dequantize_blockwise(*expected, cols, dtype))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("format", FORMATS)
+def test_quantized_linear_on_cuda_agrees_with_float64(format: str, dtype: torch.dtype) -> None:
+    for n, k, block in [(1, 1, 16), (63, 31, 16), (65, 33, 48), (64, 1024, 64), (130, 2500, 128)]:
+        weight = quantized(normal(n, k), format, block)
+        on_cuda = weight.to("cuda")
+        bias = normal(n, dtype=dtype, seed=2)
+        for m in (0, 1, 2, 3, 5, 8, 9, 64, 65):
+            x = normal(m, k, dtype=dtype, seed=m)
+            exact = x.double() @ weight.dense(k).double().T + bias.double()
+            y = on_cuda.linear(x.cuda(), bias.cuda()).cpu()
+            assert y.dtype == dtype
+            assert ((y.double() - exact).abs() <= linear_bound(x, weight.dense(k), bias, dtype)).all(), (m, n, k)
+
+
+@pytest.mark.cuda
+def test_a_row_on_cuda_is_the_same_bits_whatever_the_other_rows() -> None:
+    weight = quantized(normal(100, 700)).to("cuda")
+    for rows in (8, 200):  # the matrix-vector kernel and the tiled one
+        x = normal(rows, 700, seed=1).cuda()
+        y = weight.linear(x)
+        first = 1 if rows == 8 else 9
+        for m in range(first, rows, 7):
+            assert torch.equal(weight.linear(x[:m]), y[:m])
+            assert torch.equal(weight.linear(x[rows - m :]), y[rows - m :])
+
+
+@pytest.mark.cuda
+def test_unaligned_and_strided_tensors_on_cuda() -> None:
+    weight = quantized(normal(64, 1024)).to("cuda")
+    shifted = torch.empty(weight.codes.numel() + 1, dtype=torch.uint8, device="cuda")[1:].view_as(weight.codes)
+    shifted.copy_(weight.codes)
+    x = normal(1024, 3, seed=1).cuda().T
+    y = Weight(shifted, *weight[1:]).linear(x)
+    assert torch.equal(y, weight.linear(x.contiguous()))
+
+
+@pytest.mark.cuda
+def test_the_current_stream_and_device_are_used_and_kept() -> None:
+    weight = quantized(normal(512, 4096)).to("cuda")
+    x = normal(4, 4096, seed=1).cuda()
+    expected = weight.linear(x)
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        late = x * 0
+        for _ in range(50):  # work that a launch on another stream would overtake
+            late = late * 0 + x
+        y = weight.linear(late)
+    stream.synchronize()
+    assert torch.equal(y, expected)
+    last = torch.cuda.device_count() - 1
+    there = Weight(*(t.to(f"cuda:{last}") for t in weight[:3]), weight.format, weight.block)
+    assert torch.equal(there.linear(x.to(f"cuda:{last}")).cpu(), expected.cpu())
+    assert torch.cuda.current_device() == 0
+
+
+@pytest.mark.cuda
+def test_gradients_on_cuda_are_those_of_the_dense_layer() -> None:
+    weight = quantized(normal(10, 48), "int4_asym", 16).to("cuda")
+    x, bias = normal(3, 48).cuda().requires_grad_(), normal(10).cuda().requires_grad_()
+    torch.library.opcheck(torch.ops.fairopt.quantized_linear.default, (x, *weight[:3], bias, "int4_asym", 16))
+    grads = torch.autograd.grad(weight.linear(x, bias).sum(), (x, bias))
+    dense = torch.nn.functional.linear(x, weight.dense(48), bias)
+    for got, want in zip(grads, torch.autograd.grad(dense.sum(), (x, bias)), strict=True):
+        torch.testing.assert_close(got, want)
+
+
+@pytest.mark.cuda
+def test_refusals_of_devices() -> None:
+    weight = quantized(normal(4, 32))
+    x = normal(2, 32)
+    for call, message in [
+        (lambda: weight.linear(x.cuda()), "quantized_linear: codes must be on cuda:0 like x, got cpu"),
+        (
+            lambda: weight.to("cuda").linear(x.double().cuda()),
+            "quantized_linear: x must be float32, float16 or bfloat16, got float64",
+        ),
+        (
+            lambda: ops.prune_mask(x.cuda(), 1),
+            "prune_mask: score must be on the CPU (there is no CUDA kernel), got cuda:0",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            call()
