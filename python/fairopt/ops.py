@@ -44,7 +44,8 @@ def _load_library(library: Path) -> None:
     try:
         torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
     except OSError as error:
-        raise ImportError(f"fairopt.ops: {library} must load with torch {torch.__version__}, got: {error}") from error
+        why = error.__cause__ or error  # torch wraps the loader's own words
+        raise ImportError(f"fairopt.ops: {library} must load with torch {torch.__version__}, got: {why}") from error
 
 
 _load_library(Path(_core.__file__).with_name("libfairopt_ops.so"))

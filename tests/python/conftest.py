@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     if torch.cuda.is_available():
         return
-    config.stash[_CUDA_NOT_RUN] = [item.name for item in parity]
+    config.stash[_CUDA_NOT_RUN] = [item.name.partition("[")[0] for item in parity]
     for item in parity:
         item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
@@ -51,4 +52,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     names = config.stash.get(_CUDA_NOT_RUN, [])
     if names:
-        terminalreporter.write_line(f"{len(names)} CUDA parity tests not run (no CUDA device): {', '.join(names)}")
+        counted = ", ".join(f"{name} ({count})" for name, count in Counter(names).items())
+        terminalreporter.write_line(f"{len(names)} CUDA parity tests not run (no CUDA device): {counted}")

@@ -97,7 +97,7 @@ def test_compile_once_for_all_batch_sizes() -> None:
     torch._dynamo.reset()  # what the test before compiled is of the same code
     compiled = torch.compile(loss(weight), fullgraph=True, dynamic=True, backend="aot_eager")
     with torch._dynamo.config.patch(error_on_recompile=True):
-        for rows in (3, 4, 17):
+        for rows in (5, 7, 17):  # no size of the weight: torch takes equal sizes for the same symbol
             check_compiled(compiled, weight, rows)
 
 
@@ -119,7 +119,7 @@ def test_export() -> None:
 
 @pytest.mark.parametrize("name", ops.__all__)
 def test_every_operator_has_a_door_for_cuda_tensors(name: str) -> None:
-    for key in ("CPU", "CUDA", "Meta", "AutogradCPU", "AutogradCUDA"):
+    for key in ("CPU", "CUDA", "Meta", "Autograd"):
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"fairopt::{name}", key), key
 
 
