@@ -95,6 +95,13 @@ void require_usable_device(const char* op, const Tensor& tensor) {
   if (tensor.is_cuda()) cuda::require_usable(op);
 }
 
+void require_finite(const char* op, const char* argument, const Tensor& tensor) {
+  TorchExecutor executor;
+  const DType dtype = float_dtype(op, argument, tensor.scalar_type());
+  const std::int64_t bad = count_nonfinite(tensor.const_data_ptr(), dtype, tensor.numel(), executor);
+  if (bad > 0) refuse(op, argument, "finite", std::to_string(bad) + " NaN or infinite values");
+}
+
 std::vector<std::int64_t> leading_sizes(const Tensor& tensor) {
   const auto sizes = tensor.sizes();
   return {sizes.begin(), sizes.end() - 1};

@@ -45,6 +45,9 @@ void require_device_of(const char* op, const char* argument, const Tensor& tenso
 /// Refuses a CUDA tensor when the CUDA kernels cannot run here, with what `fairopt doctor` says about them.
 void require_usable_device(const char* op, const Tensor& tensor);
 
+/// Refuses NaN and infinity in a dense CPU tensor.
+void require_finite(const char* op, const char* argument, const Tensor& tensor);
+
 /// All sizes but the last, and their product.
 std::vector<std::int64_t> leading_sizes(const Tensor& tensor);
 std::int64_t leading_numel(const Tensor& tensor);

@@ -20,6 +20,7 @@ Tensor prune_mask(const Tensor& score, std::int64_t prune) {
     refuse(op, "prune", "between 0 and the " + std::to_string(n) + " values of score", std::to_string(prune));
   }
   const Tensor dense = torch::stable::contiguous(score);
+  require_finite(op, "score", dense);
   const Tensor mask = torch::stable::new_empty(dense, dense.sizes(), ScalarType::Bool);
   TorchExecutor executor;
   fairopt::prune_mask(dense.const_data_ptr(), dtype, n, prune, static_cast<std::uint8_t*>(mask.mutable_data_ptr()),
@@ -38,6 +39,7 @@ Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m) {
     refuse(op, "score", "of a multiple of m = " + std::to_string(m) + " columns", std::to_string(cols));
   }
   const Tensor dense = torch::stable::contiguous(score);
+  require_finite(op, "score", dense);
   const Tensor mask = torch::stable::new_empty(dense, dense.sizes(), ScalarType::Bool);
   TorchExecutor executor;
   fairopt::prune_mask_n_of_m(dense.const_data_ptr(), dtype, leading_numel(score), cols, static_cast<int>(n),

@@ -11,11 +11,7 @@ std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::stri
   check(layout, op);
   require_usable_device(op, x);
   const Tensor source = torch::stable::contiguous(x);
-  TorchExecutor executor;
-  if (!x.is_cuda()) {  // on CUDA the answer would have to be waited for
-    const std::int64_t bad = count_nonfinite(source.const_data_ptr(), dtype, source.numel(), executor);
-    if (bad > 0) refuse(op, "x", "finite", std::to_string(bad) + " NaN or infinite values");
-  }
+  if (!x.is_cuda()) require_finite(op, "x", source);  // on CUDA the answer would have to be waited for
 
   std::vector<std::int64_t> code_sizes = leading_sizes(x), scale_sizes = code_sizes;
   code_sizes.push_back(layout.bytes_per_row());
@@ -29,6 +25,7 @@ std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::stri
   if (x.is_cuda()) {
     cuda::quantize(source.const_data_ptr(), dtype, layout, out, current_stream(x));
   } else {
+    TorchExecutor executor;
     quantize(source.const_data_ptr(), dtype, layout, out, executor);
   }
   return {codes, scales, zeros};

@@ -128,7 +128,7 @@ def prune_mask(score: torch.Tensor, prune: int) -> torch.Tensor:
     Among equals the lower index goes first.
 
     Args:
-        score: any shape, float32, float16 or bfloat16, on the CPU, no NaN.
+        score: any shape, float32, float16 or bfloat16, on the CPU, finite.
         prune: how many, between 0 and ``score.numel()``.
 
     Returns:
@@ -144,7 +144,7 @@ def prune_mask_n_of_m(score: torch.Tensor, n: int, m: int) -> torch.Tensor:
     Among equals the lower index goes first.
 
     Args:
-        score: [..., k], k a multiple of ``m``; float32, float16 or bfloat16, on the CPU, no NaN.
+        score: [..., k], k a multiple of ``m``; float32, float16 or bfloat16, on the CPU, finite.
         n: how many stay, between 1 and ``m``.
         m: between 1 and 32.
 

@@ -211,6 +211,14 @@ CODES, SCALES, ZEROS = ops.quantize_blockwise(X, "nf4", 16)
         (lambda: ops.prune_mask(X, 129), "prune_mask: prune must be between 0 and the 128 values of score, got 129"),
         (lambda: ops.prune_mask(X, -1), "prune_mask: prune must be between 0 and the 128 values of score, got -1"),
         (
+            lambda: ops.prune_mask(torch.tensor([1.0, torch.nan]), 1),
+            "prune_mask: score must be finite, got 1 NaN or infinite values",
+        ),
+        (
+            lambda: ops.prune_mask_n_of_m(torch.tensor([1.0, torch.inf]), 1, 2),
+            "prune_mask_n_of_m: score must be finite, got 1 NaN or infinite values",
+        ),
+        (
             lambda: ops.prune_mask(X.long(), 1),
             "prune_mask: score must be float32, float16 or bfloat16, got int64",
         ),
