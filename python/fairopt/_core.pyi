@@ -20,6 +20,7 @@ __all__: list[str] = [
     "cpu_capability",
     "crows_margin",
     "cuda_status",
+    "dequantize_blockwise",
     "equivalence",
     "format_layout",
     "holm",
@@ -36,6 +37,9 @@ __all__: list[str] = [
     "paired_mean",
     "preference",
     "preference_flips",
+    "prune_mask",
+    "prune_mask_n_of_m",
+    "quantize_blockwise",
     "student_t_quantile",
     "student_t_sf",
     "tango",
@@ -78,7 +82,7 @@ def contrast_test(
     margin: typing.SupportsFloat | typing.SupportsIndex,
     alpha: typing.SupportsFloat | typing.SupportsIndex,
 ) -> dict[str, typing.Any]: ...
-def cpu_capabilities() -> list[typing.Any]:
+def cpu_capabilities() -> list[str]:
     """
     All levels that this CPU and this build can run, the plainest first.
     """
@@ -99,6 +103,20 @@ def cuda_status() -> str:
     """
     One line that says whether the CUDA kernels can run here: 'usable: ...', 'not built: ...' or
     'built, not usable: ...'. Opens libfairopt_cuda.so, which lies beside this module or where FAIROPT_CUDA_LIB says.
+    """
+
+def dequantize_blockwise(
+    codes: typing.Annotated[numpy.typing.ArrayLike, numpy.uint8],
+    scales: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    zeros: typing.Annotated[numpy.typing.ArrayLike, numpy.uint8],
+    format: str,
+    block: typing.SupportsInt | typing.SupportsIndex,
+    cols: typing.SupportsInt | typing.SupportsIndex,
+    dtype: str = "float32",
+) -> numpy.ndarray:
+    """
+    The inverse: values [..., cols] of dtype float32, float16 or bfloat16 (as uint16 bits), rounded once.
+    Raises ValueError when shapes do not fit the format, block and cols.
     """
 
 def equivalence(
@@ -177,13 +195,35 @@ def preference(
     margin: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     groups: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     n_groups: typing.SupportsInt | typing.SupportsIndex,
-) -> list[typing.Any]: ...
+) -> list[dict[str, typing.Any]]: ...
 def preference_flips(
     base_margin: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     variant_margin: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     groups: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     n_groups: typing.SupportsInt | typing.SupportsIndex,
-) -> list[typing.Any]: ...
+) -> list[dict[str, typing.Any]]: ...
+def prune_mask(
+    score: numpy.ndarray, prune: typing.SupportsInt | typing.SupportsIndex
+) -> numpy.typing.NDArray[numpy.bool]:
+    """
+    True keeps. Exactly `prune` entries are False: those of smallest |score|, among equals the lower index first.
+    score: float32, float16 or uint16 (bfloat16 bits). Raises ValueError for NaN or infinity.
+    """
+
+def prune_mask_n_of_m(
+    score: numpy.ndarray, n: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex
+) -> numpy.typing.NDArray[numpy.bool]:
+    """
+    True keeps: of every m consecutive values of a row the n of largest |score|, 1 <= n <= m <= 32.
+    """
+
+def quantize_blockwise(array: numpy.ndarray, format: str, block: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    """
+    float32, float16 or uint16 (bfloat16 bits) [..., k] -> (codes uint8 [..., bytes], scales float32 [..., blocks],
+    zeros uint8 [..., blocks], or [0] for formats without zero points). Definitions: docs/formats.md.
+    Raises ValueError for another dtype, an unknown format, a bad block, NaN or infinity.
+    """
+
 def student_t_quantile(
     p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     df: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
@@ -214,13 +254,13 @@ def who_pays(
     n_groups: typing.SupportsInt | typing.SupportsIndex,
     clusters: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     alpha: typing.SupportsFloat | typing.SupportsIndex,
-) -> list[typing.Any]: ...
+) -> list[dict[str, typing.Any]]: ...
 def who_pays_binary(
     groups: collections.abc.Sequence[
         typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"]
     ],
     alpha: typing.SupportsFloat | typing.SupportsIndex,
-) -> list[typing.Any]: ...
+) -> list[dict[str, typing.Any]]: ...
 def wilson(
     x: typing.SupportsInt | typing.SupportsIndex,
     n: typing.SupportsInt | typing.SupportsIndex,
