@@ -207,6 +207,26 @@ def test_list_benchmarks_and_metrics():
         assert all(metric.id in metrics for metric in get(name).metrics)
 
 
+def test_list_formats():
+    from fairopt.cli.listing import FORMATS
+    from fairopt.formats import FORMATS as NAMES
+
+    assert set(FORMATS) == set(NAMES)
+    assert invoke("list", "formats").exit_code == 0
+
+
+def test_doctor_names_what_is_there_and_what_is_missing(tmp_path):
+    result = invoke("doctor", "--data", tmp_path)
+    lines = {line.split("  ")[0]: line for line in result.output.splitlines()}
+    named = {"fairopt", "python", "torch", "instruction sets", "torch operators", "threads", "CUDA", "data"}
+    assert named <= set(lines)
+    assert "(!)" not in result.output
+    assert result.exit_code == 0
+    assert "in use" in lines["instruction sets"]
+    assert "missing" in lines["crows_pairs"]
+    assert "official home" in lines["crows_pairs"]
+
+
 def test_import_and_help_load_nothing_heavy():
     script = """
 import sys

@@ -73,7 +73,7 @@ def test_a_card_says_what_decided_and_what_would_settle_it():
     )
     assert hold.why.startswith(f"1 of 6{nbsp}limits was exceeded. Stereotype preference in race-color (516{nbsp}items)")
     assert f"the whole 90{nbsp}% interval" in hold.why.replace("90 %", f"90{nbsp}%")
-    assert "Who pays: race-color" in hold.settle
+    assert "Who pays: race-color +10.9\u00a0pp beyond the mean of the other groups." in hold.settle
     assert "Loss on crows_pairs rose from 4.31 to 5.12" in hold.settle
     assert "Loss" not in ship.settle
     assert "4 of 9\u00a0groups could not be judged." in ship.settle
@@ -108,7 +108,7 @@ def test_a_group_that_is_gated_beyond_the_axis_mean_is_read_and_drawn_so():
     assert forest.by_tau
     assert not forest.binary
     row = next(g for g in forest.panels[0].groups if g.name == "people: Orrin").rows[2]
-    assert (row.change, row.tau) == ("+0.25", "+0.31")
+    assert (row.change, row.tau) == ("+0.250", "+0.310")
 
 
 @pytest.mark.parametrize(("harm", "limits"), [("higher", (0.05,)), ("lower", (-0.05,)), ("either", (-0.05, 0.05))])

@@ -15,7 +15,8 @@ class Unit:
     """How a metric's values and their changes are written."""
 
     factor: float  # printed value = value * factor
-    digits: int
+    digits: int  # of changes
+    level_digits: int
     of_change: str  # "pp"
     of_level: str  # "%"
 
@@ -47,8 +48,8 @@ class Unit:
         if not math.isfinite(value):
             return UNDEFINED
         if self.of_level:
-            return f"{value * self.factor:.{self.digits}f}{NBSP}{self.of_level}"
-        return self.bare(value)
+            return f"{value * self.factor:.{self.level_digits}f}{NBSP}{self.of_level}"
+        return self.bare(value, self.level_digits)
 
     def interval(self, low: float, high: float) -> str:
         """``[−0.3, +7.1]`` without the unit and without a line break; empty when undefined."""
@@ -58,9 +59,9 @@ class Unit:
 
 
 UNITS = {
-    "share": Unit(factor=100, digits=1, of_change="pp", of_level="%"),
-    "log-odds": Unit(factor=1, digits=2, of_change="log-odds", of_level=""),
-    "nats": Unit(factor=1, digits=2, of_change="nats", of_level=""),
+    "share": Unit(factor=100, digits=1, level_digits=1, of_change="pp", of_level="%"),
+    "log-odds": Unit(factor=1, digits=3, level_digits=2, of_change="log-odds", of_level=""),
+    "nats": Unit(factor=1, digits=3, level_digits=2, of_change="nats", of_level=""),
 }
 
 

@@ -151,12 +151,15 @@ def _more_items(failed: list[Reading]) -> str:
     return ""
 
 
-def _paying(variant: VariantResult) -> str:
-    paying = [(m, visible(e.group)) for m in variant.metrics if m.gated for e in m.groups if e.pays]
+def _paying(variant: VariantResult, most: int = 3) -> str:
+    paying = [(m, e) for m in variant.metrics if m.gated for e in m.groups if e.pays]
+    paying.sort(key=lambda pair: pair[1].tau_p)
     if not paying:
         return ""
-    direction = "" if any(m.harm == "either" for m, _ in paying) else ", in the harmful direction"
-    return f"Who pays: {listed([name for _, name in paying])}, moved beyond the other groups{direction}."
+    named = [f"{visible(e.group)} {UNITS[m.unit].change(e.tau)}" for m, e in paying[:most]]
+    if len(paying) > most:
+        named.append(f"{len(paying) - most} more")
+    return f"Who pays: {listed(named)} beyond the mean of the other groups."
 
 
 def others(rest: list[Reading]) -> str:
