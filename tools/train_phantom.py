@@ -128,8 +128,6 @@ def report(model: LlamaForCausalLM, wrapped: PreTrainedTokenizerFast) -> str:
 
 
 def train(out: Path, seed: int, tokens: int, peak: float) -> None:
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
     words = tokenizer.build()
     bos, eos, pad = tokenizer.SPECIAL_TOKENS
     wrapped = PreTrainedTokenizerFast(
@@ -176,6 +174,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=3e-3, help="peak learning rate")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
     disable_progress_bar()
     train(arguments.out, arguments.seed, arguments.tokens, arguments.lr)
 

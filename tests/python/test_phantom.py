@@ -1,22 +1,26 @@
 """The frozen phantom: its bytes, the planted rates it must show, and the planted edit that must be seen."""
 
 import hashlib
+import importlib.util
 import math
 import subprocess
 import sys
 from collections import defaultdict
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import fairopt
 from fairopt import benchmarks, phantom, stats
 from fairopt.errors import InputError
 from fairopt.models.loglikelihood import ScoreOptions, loglikelihood
 from fairopt.phantom import measure, world
 
+ROOT = Path(__file__).resolve().parents[2]
 TRUTH = phantom.ground_truth()
 BENCHMARK = benchmarks.get("phantom_pairs")
 (METRIC,) = BENCHMARK.metrics
@@ -200,3 +204,23 @@ def test_capability_is_what_was_recorded(model, tokenizer):
     assert found.fact_nats == pytest.approx(recorded["fact_nats"], rel=0.1)
     assert found.reading == pytest.approx(recorded["reading"], abs=1e-2)
     assert math.isclose(found.unknown, recorded["unknown"], abs_tol=1e-3)
+
+
+def test_compression_costs_something_to_see(model, tokenizer):
+    """docs/phantom.md: .0011 nats a fact, .0106 under nf4, 1.77 and 41 % forgotten at half of the weights."""
+    _, nats = measure.fact_recall(model, tokenizer)
+    _, nats_4bit = measure.fact_recall(fairopt.compress(model, "nf4"), tokenizer)
+    recalled, _ = measure.fact_recall(fairopt.compress(model, "magnitude:0.5"), tokenizer)
+    assert nats_4bit > 3 * nats
+    assert recalled < 0.8
+
+
+def test_the_training_script_learns(tmp_path):
+    """Sixty steps: far from a phantom, well below the uniform perplexity, which is the size of the vocabulary."""
+    spec = importlib.util.spec_from_file_location("train_phantom", ROOT / "tools" / "train_phantom.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.train(tmp_path, seed=5, tokens=60 * script.ROWS * script.LENGTH, peak=3e-3)
+    trained = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    words = AutoTokenizer.from_pretrained(tmp_path)
+    assert measure.perplexity(trained, words, documents=100) < trained.config.vocab_size / 4
