@@ -47,40 +47,34 @@ struct Bytes {
   }
 };
 
-/// The codes of kRows rows, unit by unit. The last unit of a ragged row is a copy that ends in codes 0, which meet
-/// activations 0; it is made beforehand, for a call to memcpy in the loop would save every vector register.
+/// The codes of kRows rows, unit by unit.
 template <class W, int kRows>
 struct CodeReader {
   const std::uint8_t* rows;
-  std::int64_t bytes_per_row, whole_units;
-  std::uint8_t rest[kRows * W::kUnitBytes];
+  std::int64_t bytes_per_row;
 
   CodeReader(const QuantizedLinear& a, std::int64_t row)
-      : rows(a.codes + row * a.bytes_per_row),
-        bytes_per_row(a.bytes_per_row),
-        whole_units(a.bytes_per_row / W::kUnitBytes) {
-    const std::int64_t end = whole_units * W::kUnitBytes;
-    if (end == bytes_per_row) return;
-    __builtin_memset(rest, 0, sizeof rest);
+      : rows(a.codes + row * a.bytes_per_row), bytes_per_row(a.bytes_per_row) {}
+  std::int64_t whole_units() const { return bytes_per_row / W::kUnitBytes; }
+
+  void load(std::int64_t unit, typename W::Codes (&codes)[kRows]) const {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) codes[r] = W::load(rows + unit * W::kUnitBytes + r * bytes_per_row);
+  }
+  /// The last unit of a ragged row: past its end are codes 0, which meet activations 0.
+  void load_rest(typename W::Codes (&codes)[kRows]) const {
+    const std::int64_t first = whole_units() * W::kUnitBytes;
     for (int r = 0; r < kRows; ++r) {
-      __builtin_memcpy(rest + r * W::kUnitBytes, rows + r * bytes_per_row + end,
-                       static_cast<std::size_t>(bytes_per_row - end));
+      std::uint8_t rest[W::kUnitBytes] = {};
+      __builtin_memcpy(rest, rows + r * bytes_per_row + first, static_cast<std::size_t>(bytes_per_row - first));
+      codes[r] = W::load(rest);
     }
   }
-  void load(std::int64_t unit, typename W::Codes (&codes)[kRows]) const {
-    const bool whole = unit < whole_units;
-    const std::uint8_t* p = whole ? rows + unit * W::kUnitBytes : rest;
-    const std::int64_t stride = whole ? bytes_per_row : W::kUnitBytes;
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) codes[r] = W::load(p + r * stride);
-  }
-  /// Brings the codes 1 KB ahead in the order of reading: after a row comes the one kRows further.
+  /// Brings the next kRows rows from memory, a share of them for every unit, in the order in which they lie there.
   void prefetch(std::int64_t unit) const {
-    constexpr std::int64_t kAhead = 1024;
-    std::int64_t at = unit * W::kUnitBytes + kAhead;
-    if (at >= bytes_per_row) at += (kRows - 1) * bytes_per_row;
+    const std::uint8_t* share = rows + kRows * (bytes_per_row + unit * W::kUnitBytes);
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) __builtin_prefetch(rows + at + r * bytes_per_row);
+    for (int line = 0; line < kRows * W::kUnitBytes; line += 64) __builtin_prefetch(share + line);
   }
 };
 
@@ -115,7 +109,7 @@ inline void prefetch_scales(const QuantizedLinear& a, std::int64_t row, std::int
   if (a.zeros != nullptr) __builtin_prefetch(a.zeros + at);
 }
 
-template <class W, int kTokens, int kRows, int kStep = 0>
+template <class W, int kStep = 0, int kTokens, int kRows>
 [[gnu::always_inline]] inline void add_unit(const typename W::Codes (&codes)[kRows],
                                             const typename W::Table (&tables)[kRows], const float* x,
                                             F32 (&acc)[kTokens][kRows]) {
@@ -129,7 +123,7 @@ template <class W, int kTokens, int kRows, int kStep = 0>
 #pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) acc[t][r] = fma(w, xs[t], acc[t][r]);
     }
-    add_unit<W, kTokens, kRows, kStep + 1>(codes, tables, x, acc);
+    add_unit<W, kStep + 1>(codes, tables, x, acc);
   }
 }
 
@@ -142,19 +136,28 @@ template <class W, int kStep = 0>
 }
 
 /// Writes up to four outputs of one token: y[row..] = sums of acc + bias.
-inline void write_outputs(const QuantizedLinear& a, std::int64_t token, std::int64_t row, int rows,
-                          const F32 (&acc)[4]) {
+[[gnu::always_inline]] inline void write_outputs(const QuantizedLinear& a, std::int64_t token, std::int64_t row,
+                                                 int rows, const F32 (&acc)[4]) {
   float sums[4];
   sum4(acc[0], acc[1], acc[2], acc[3], sums);
   float* y = a.y + token * a.n + row;
   for (int r = 0; r < rows; ++r) y[r] = a.bias == nullptr ? sums[r] : sums[r] + a.bias[row + r];
 }
 
+template <class W, int kRows>
+[[gnu::always_inline]] inline void load_tables(const QuantizedLinear& a, std::int64_t row, std::int64_t block,
+                                               typename W::Table (&tables)[kRows]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) tables[r] = W::table(a, (row + r) * a.blocks_per_row + block);
+}
+
 /// kTokens x kRows outputs over the whole of k.
 template <class W, int kTokens, int kRows>
 void direct(const QuantizedLinear& a, std::int64_t row, std::int64_t token) {
-  const std::int64_t units = (a.k + W::kUnit - 1) / W::kUnit, units_per_block = a.block / W::kUnit;
   const CodeReader<W, kRows> reader(a, row);
+  const std::int64_t units = reader.whole_units(), units_per_block = a.block / W::kUnit;
+  typename W::Codes codes[kRows];
+  typename W::Table tables[kRows];
   F32 acc[kTokens][kRows];
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
@@ -162,17 +165,19 @@ void direct(const QuantizedLinear& a, std::int64_t row, std::int64_t token) {
     for (int r = 0; r < kRows; ++r) acc[t][r] = splat(0.0f);
   }
   for (std::int64_t unit = 0, block = 0; unit < units; ++block) {
-    typename W::Table tables[kRows];
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) tables[r] = W::table(a, (row + r) * a.blocks_per_row + block);
+    load_tables<W>(a, row, block, tables);
     prefetch_scales<kRows>(a, row, block);
     const std::int64_t end = units - unit < units_per_block ? units : unit + units_per_block;
     for (; unit < end; ++unit) {
       reader.prefetch(unit);
-      typename W::Codes codes[kRows];
       reader.load(unit, codes);
-      add_unit<W, kTokens, kRows>(codes, tables, packed_at(a, token, unit * W::kUnit), acc);
+      add_unit<W>(codes, tables, packed_at(a, token, unit * W::kUnit), acc);
     }
+  }
+  if (units * W::kUnit < a.k) {
+    load_tables<W>(a, row, units / units_per_block, tables);
+    reader.load_rest(codes);
+    add_unit<W>(codes, tables, packed_at(a, token, units * W::kUnit), acc);
   }
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {

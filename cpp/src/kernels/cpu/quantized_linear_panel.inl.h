@@ -22,7 +22,7 @@ void dequantize_panel(const QuantizedLinear& a, std::int64_t row, std::int64_t r
       for (; first < end_of_block; first += W::kUnit, ++unit) {
         __builtin_prefetch(reader.rows + unit * W::kUnitBytes + kPanelRows * a.bytes_per_row);
         typename W::Codes codes[1];
-        reader.load(unit, codes);
+        unit < reader.whole_units() ? reader.load(unit, codes) : reader.load_rest(codes);
         store_unit<W>(codes[0], table, to);
         to += W::kSteps * kPanelRows * kLanes;
       }
