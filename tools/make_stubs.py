@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 STUB = ROOT / "python" / "fairopt" / "_core.pyi"
 
 # What pybind11 cannot say about element types, mypy --strict wants said.
-BARE_GENERICS = {r"\bdict\b(?!\[)": "dict[str, typing.Any]", r"\blist\b(?!\[)": "list[typing.Any]"}
+BARE_GENERICS = {
+    r"\bdict\b(?!\[)": "dict[str, typing.Any]",
+    r"\blist\b(?!\[)": "list[typing.Any]",
+    r"\btuple\b(?!\[)": "tuple[typing.Any, ...]",
+}
 
 
 def strict(stub: str) -> str:

@@ -217,7 +217,9 @@ def prune_mask_n_of_m(
     True keeps: of every m consecutive values of a row the n of largest |score|, 1 <= n <= m <= 32.
     """
 
-def quantize_blockwise(array: numpy.ndarray, format: str, block: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+def quantize_blockwise(
+    array: numpy.ndarray, format: str, block: typing.SupportsInt | typing.SupportsIndex
+) -> tuple[typing.Any, ...]:
     """
     float32, float16 or uint16 (bfloat16 bits) [..., k] -> (codes uint8 [..., bytes], scales float32 [..., blocks],
     zeros uint8 [..., blocks], or [0] for formats without zero points). Definitions: docs/formats.md.
