@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
+#include <system_error>
 
 #include "fairopt/cuda.h"
 #include "kernels/cuda/launchers.h"
@@ -70,7 +71,8 @@ void bind(void* handle, Library& library) {
 Library open_library() {
   Library library;
   const std::filesystem::path path = library_path();
-  if (!std::filesystem::exists(path)) {
+  std::error_code unreadable;
+  if (!std::filesystem::exists(path, unreadable)) {
     library.status = fmt::format("not built: there is no {}", path.string());
     return library;
   }

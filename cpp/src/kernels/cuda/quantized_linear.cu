@@ -20,6 +20,26 @@ struct Problem {
   }
 };
 
+/// Codes to weights, which are exactly what dequantize gives. The codebook lies in shared memory, a copy a lane, so
+/// that no two lanes meet in a bank; formats without one compute their values.
+template <Format kFormat>
+struct Decoder {
+  using C = Codec<kFormat>;
+  float codebook[C::kHasCodebook ? 16 : 1][kWarp];
+
+  /// By all threads of the block; to be followed by __syncthreads().
+  __device__ void stage() {
+    if constexpr (C::kHasCodebook) {
+      for (int i = threadIdx.x; i < 16 * kWarp; i += blockDim.x)
+        codebook[i / kWarp][i % kWarp] = C::value(i / kWarp, 0);
+    }
+  }
+  __device__ float weight(int code, BlockParameters block) const {
+    const float value = C::kHasCodebook ? codebook[code][threadIdx.x % kWarp] : C::value(code, block.zero);
+    return __fmul_rn(value, block.scale);
+  }
+};
+
 // ---- up to 8 rows of x ----
 
 constexpr int kMaxVectors = 8;
@@ -48,19 +68,23 @@ struct RunCodes {
     }
 #pragma unroll
     for (int i = 0; i < kBytes / 4; ++i) {
-      words[i] = 0;
+      std::uint32_t word = 0;
 #pragma unroll 1
       for (int b = 0; b < 4; ++b) {
         const std::int64_t at = first + 4 * i + b;
-        if (at < end) words[i] |= std::uint32_t{row[at]} << 8 * b;
+        if (at < end) word |= std::uint32_t{row[at]} << 8 * b;
       }
+      words[i] = word;
     }
   }
 
   __device__ int code(int i) const {
-    if constexpr (kBits == 8) return words[i / 4] >> 8 * (i % 4) & 0xff;
-    const int byte_shift = 8 * (i / 2 % 4);
-    return words[i / 8] >> (byte_shift + (i % 2 == 0 ? formats::kHighNibbleShift : 0)) & 0xf;
+    if constexpr (kBits == 8) {
+      return words[i / 4] >> 8 * (i % 4) & 0xff;
+    } else {
+      const int byte_shift = 8 * (i / 2 % 4);
+      return words[i / 8] >> (byte_shift + (i % 2 == 0 ? formats::kHighNibbleShift : 0)) & 0xf;
+    }
   }
 };
 
@@ -77,28 +101,12 @@ __device__ void stage_x(const Problem& p, std::int64_t first, float (&staged_x)[
   }
 }
 
-/// The codebook, a copy a lane: no two lanes meet in a bank. Formats without one compute their values.
-template <Format kFormat>
-struct Values {
-  using C = Codec<kFormat>;
-  float table[C::kHasCodebook ? 16 : 1][kWarp];
-
-  __device__ void stage() {
-    if constexpr (C::kHasCodebook) {
-      for (int i = threadIdx.x; i < 16 * kWarp; i += kWarps * kWarp)
-        table[i / kWarp][i % kWarp] = C::value(i / kWarp, 0);
-    }
-  }
-  __device__ float weight(int code, BlockParameters block, int lane) const {
-    return __fmul_rn(C::kHasCodebook ? table[code][lane] : C::value(code, block.zero), block.scale);
-  }
-};
-
 /// sums += weights of one half run, times the staged x.
 template <Format kFormat, int kVectors>
 __device__ __forceinline__ void accumulate(const RunCodes<Codec<kFormat>::kBits> (&codes)[kRowsPerWarp], int half,
-                                           const BlockParameters (&block)[kRowsPerWarp], const Values<kFormat>& values,
-                                           const float (&x)[kVectors][kChunk], float (&sums)[kRowsPerWarp][kVectors]) {
+                                           const BlockParameters (&block)[kRowsPerWarp],
+                                           const Decoder<kFormat>& decoder, const float (&x)[kVectors][kChunk],
+                                           float (&sums)[kRowsPerWarp][kVectors]) {
   const int lane = threadIdx.x % kWarp;
 #pragma unroll
   for (int group = half * kHalf / 4; group < (half + 1) * kHalf / 4; ++group) {
@@ -106,7 +114,7 @@ __device__ __forceinline__ void accumulate(const RunCodes<Codec<kFormat>::kBits>
 #pragma unroll
     for (int r = 0; r < kRowsPerWarp; ++r) {
 #pragma unroll
-      for (int j = 0; j < 4; ++j) w[r][j] = values.weight(codes[r].code(4 * group + j), block[r], lane);
+      for (int j = 0; j < 4; ++j) w[r][j] = decoder.weight(codes[r].code(4 * group + j), block[r]);
     }
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) {
@@ -126,8 +134,8 @@ template <Format kFormat, int kVectors>
 __global__ void __launch_bounds__(kWarps* kWarp) vector_kernel(Problem p, bool vector_loads) {
   constexpr int kBits = Codec<kFormat>::kBits;
   __shared__ __align__(16) float x[kVectors][kChunk];
-  __shared__ Values<kFormat> values;
-  values.stage();
+  __shared__ Decoder<kFormat> decoder;
+  decoder.stage();
   const int lane = threadIdx.x % kWarp;
   const std::int64_t first_row = (std::int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp) * kRowsPerWarp;
   const auto row = [&](int r) { return min(first_row + r, p.s.rows - 1); };  // beyond the last: again, but not written
@@ -151,7 +159,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) vector_kernel(Problem p, bool v
       for (int r = 0; r < kRowsPerWarp; ++r) {
         if (col < p.s.cols) block[r] = block_at<kFormat>(p.weight, p.s, row(r), col);
       }
-      accumulate<kFormat, kVectors>(codes, half, block, values, x, sums);
+      accumulate<kFormat, kVectors>(codes, half, block, decoder, x, sums);
     }
   }
 #pragma unroll
@@ -192,9 +200,8 @@ using StagedTile = float[kDepth][kTile];
 
 /// Columns first .. first + 31 of 64 rows of x and of the weight, as fp32, zero outside.
 template <Format kFormat>
-__device__ void stage_tiles(const Problem& p, std::int64_t x_row, std::int64_t w_row, std::int64_t first, StagedTile& x,
-                            StagedTile& w) {
-  using C = Codec<kFormat>;
+__device__ void stage_tiles(const Problem& p, const Decoder<kFormat>& decoder, std::int64_t x_row, std::int64_t w_row,
+                            std::int64_t first, StagedTile& x, StagedTile& w) {
   const int row = threadIdx.x % kTile, depth = threadIdx.x / kTile * kStaged;
   x_row += row, w_row += row, first += depth;
   const bool has_weight = w_row < p.s.rows && first < p.s.cols;
@@ -204,20 +211,22 @@ __device__ void stage_tiles(const Problem& p, std::int64_t x_row, std::int64_t w
     const std::int64_t col = first + i;
     const bool inside = col < p.s.cols;
     x[depth + i][row] = inside && x_row < p.m ? p.x[x_row * p.s.cols + col] : 0.0f;
-    w[depth + i][row] =
-        inside && has_weight ? __fmul_rn(C::value(code_at<C::kBits>(codes, col), block.zero), block.scale) : 0.0f;
+    w[depth + i][row] = inside && has_weight ? decoder.weight(code_at<Codec<kFormat>::kBits>(codes, col), block) : 0.0f;
   }
 }
 
 template <Format kFormat>
 __global__ void __launch_bounds__(kTileThreads) tiled_kernel(Problem p) {
   __shared__ __align__(16) StagedTile x, w;
+  __shared__ Decoder<kFormat> decoder;
+  decoder.stage();
+  __syncthreads();
   const std::int64_t tiles_across = ceil_div(p.s.rows, kTile);
   const std::int64_t x_row = blockIdx.x / tiles_across * kTile, w_row = blockIdx.x % tiles_across * kTile;
   const int i0 = threadIdx.x / (kTile / kEdge) * kEdge, j0 = threadIdx.x % (kTile / kEdge) * kEdge;
   float sums[kEdge][kEdge] = {};
   for (std::int64_t first = 0; first < p.s.cols; first += kDepth) {
-    stage_tiles<kFormat>(p, x_row, w_row, first, x, w);
+    stage_tiles<kFormat>(p, decoder, x_row, w_row, first, x, w);
     __syncthreads();
     for (int k = 0; k < kDepth; ++k) {
       const float4 a = *reinterpret_cast<const float4*>(&x[k][i0]), b = *reinterpret_cast<const float4*>(&w[k][j0]);
