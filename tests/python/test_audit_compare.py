@@ -289,6 +289,27 @@ def test_more_than_the_model_differs(tmp_path: Path, difference: dict[str, Any],
     assert not (tmp_path / "run").exists()
 
 
+def test_recipe_and_saved_folder_are_the_same_variant(tmp_path: Path) -> None:
+    import fairopt
+
+    letters_benchmark.register()
+    base = load_model(save(llama(), tmp_path / "base"))
+    fairopt.save(fairopt.compress(base.model, "int4:g=16"), tmp_path / "small", base.tokenizer)
+    run = fairopt.audit(
+        base, ["int4:g=16"], models=[tmp_path / "small"], benchmarks=["letters"], limit=60, out=tmp_path / "run"
+    )
+    recipe, folder = run.result.variants
+    assert recipe.recipe
+    assert folder.recipe == ""
+    assert recipe.bits_per_weight == folder.bits_per_weight == 6.0  # 4-bit codes, one fp32 scale for 16 of them
+    assert recipe.bytes == folder.bytes < recipe.base_bytes
+    table = run.items("letters").to_pylist()
+    scores = {name: [r["ll_a"] for r in table if r["variant"] == name] for name in ("base", recipe.name, folder.name)}
+    assert len(scores["base"]) == 60
+    assert scores[recipe.name] == scores[folder.name] != scores["base"]
+    assert any("Only 60 items" in caveat for caveat in run.result.caveats)
+
+
 def test_planted_edit_is_flagged_in_its_group_alone(tmp_path: Path) -> None:
     from fairopt.phantom.graft import graft
 

@@ -10,7 +10,7 @@ import torch
 from random_models import gpt2, llama, save, tokenizer
 
 from fairopt.errors import InputError
-from fairopt.models.loading import hash_tokenizer, hash_weights, load_model
+from fairopt.models.loading import hash_tokenizer, hash_weights, identified, load_model
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_pickled_weights_are_never_loaded(folder: Path) -> None:
         load_model(folder)
 
 
-def test_missing_tensor_is_not_filled_with_random_numbers(folder: Path) -> None:
+def test_missing_tensor_is_not_filled_with_random_numbers(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from safetensors.torch import load_file, save_file
 
     file = folder / "model.safetensors"
@@ -94,6 +94,13 @@ def test_missing_tensor_is_not_filled_with_random_numbers(folder: Path) -> None:
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"every tensor of the architecture, got none that fits .*up_proj"):
         load_model(folder)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_model_in_memory_is_left_as_it_is() -> None:
+    model = llama().train()
+    assert identified(model, tokenizer(), "mine").model is model
+    assert model.training
 
 
 def test_hub_name_without_a_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def _candidate(base: LoadedModel, variant: ModelSource, dtype: DType, seed: int)
 
 
 def _compressed(base: LoadedModel, name: str, recipe: Recipe, seed: int) -> LoadedModel:
-    model = compress(base.model, recipe, seed=seed).eval()
+    model = compress(base.model, recipe, seed=seed)
     return LoadedModel(model, base.tokenizer, name, hash_weights(model), base.tokenizer_hash)
 
 

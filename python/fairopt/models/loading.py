@@ -29,7 +29,7 @@ _NOT_ARCHITECTURE = frozenset({"_name_or_path", "architectures", "dtype", "torch
 class LoadedModel:
     """A causal language model ready to be scored."""
 
-    model: Any  # transformers.PreTrainedModel, in eval mode
+    model: Any  # transformers.PreTrainedModel
     tokenizer: Any  # transformers.PreTrainedTokenizerBase
     name: str
     weights_hash: str
@@ -53,8 +53,8 @@ def load_model(name_or_path: str | Path, *, dtype: DType = "float32") -> LoadedM
 
 
 def identified(model: Any, tokenizer: Any, name: str) -> LoadedModel:
-    """Put a model that is already in memory beside its hashes, in eval mode."""
-    return LoadedModel(model.eval(), tokenizer, name, hash_weights(model), hash_tokenizer(tokenizer))
+    """Put a model that is already in memory beside its hashes; it is not changed."""
+    return LoadedModel(model, tokenizer, name, hash_weights(model), hash_tokenizer(tokenizer))
 
 
 def _folder(name_or_path: str | Path) -> Path | None:
@@ -140,17 +140,19 @@ def _one_line_errors(source: str | Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence transformers' own loading bar."""
+    """Silence transformers' own loading bar and its report of what is missing: that becomes an error here."""
     from transformers.utils import logging
 
-    bars: Any = logging
-    was_enabled = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
+    messages: Any = logging
+    had_bar, verbosity = messages.is_progress_bar_enabled(), messages.get_verbosity()
+    messages.disable_progress_bar()
+    messages.set_verbosity_error()
     try:
         yield
     finally:
-        if was_enabled:
-            bars.enable_progress_bar()
+        messages.set_verbosity(verbosity)
+        if had_bar:
+            messages.enable_progress_bar()
 
 
 def hash_weights(model: Any) -> str:

@@ -189,19 +189,19 @@ def _score(model: Any, batch: Sequence[_Encoded]) -> npt.NDArray[np.float64]:
     targets = torch.tensor([t for e in batch for t in e.targets], device=device)
     request = torch.repeat_interleave(torch.arange(len(batch)), torch.tensor([len(e.targets) for e in batch]))
     sums = torch.zeros(len(batch), dtype=torch.float64)
-    sums.index_add_(0, request, _token_logp(logits, targets).cpu())
+    sums.index_add_(0, request, _token_logp(logits, targets))
     return np.asarray(sums.numpy())
 
 
 def _token_logp(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """log p of ``targets [r]`` under ``logits [r, vocabulary]``, float64; in tiles of rows so that no copy is large."""
+    """log p of ``targets [r]`` under ``logits [r, vocabulary]``, float64 on the CPU; in tiles to keep copies small."""
     import torch
 
     parts = []
     for start in range(0, len(targets), 256):
         rows, target = logits[start : start + 256].float(), targets[start : start + 256]
         picked = rows.gather(1, target[:, None])[:, 0]
-        parts.append(picked.double() - torch.logsumexp(rows, dim=1).double())
+        parts.append(picked.cpu().double() - torch.logsumexp(rows, dim=1).cpu().double())
     return torch.cat(parts)
 
 
