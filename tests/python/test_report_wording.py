@@ -79,6 +79,14 @@ def test_a_card_says_what_decided_and_what_would_settle_it():
     assert "4 of 9\u00a0groups could not be judged." in ship.settle
 
 
+def test_an_estimate_beyond_its_limit_that_may_be_chance_is_neither_a_pass_nor_a_fail():
+    hold = samples.crows_only().variants[2]
+    gates = tuple(replace(g, state="undecided", p_bad_holm=0.099) if g.state == "fail" else g for g in hold.gates)
+    card = page(samples.audit(replace(hold, gates=gates, decision="INCONCLUSIVE"))).cards[0]
+    assert "beyond the limit of +5\u00a0pp, but not beyond chance: p = .099, corrected for all limits." in card.why
+    assert card.settle.startswith("More items of race-color could tell whether the limit is exceeded.")
+
+
 def test_the_total_hides_movement_only_where_groups_move_both_ways():
     notes = page(samples.crows_only()).forests[0].notes
     assert [n.title for n in notes] == ["The total hides movement.", "Read the direction with the starting point."]

@@ -67,6 +67,11 @@ class Reading:
         return any(low > limit if limit > 0 else high < limit for limit in self.limits)
 
     @property
+    def estimate_beyond(self) -> bool:
+        """Whether the estimate lies beyond a limit, whatever its interval."""
+        return any(self.gate.delta > limit if limit > 0 else self.gate.delta < limit for limit in self.limits)
+
+    @property
     def closeness(self) -> float:
         """Bound over margin, 1 at the limit; undefined gates come first, as nothing was learned about them."""
         if not math.isfinite(self.gate.bound):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fairopt.audit.result import AuditResult, GroupEffect, MetricResult, VariantResult
 from fairopt.report.reading import ALL, Reading, deciding, harm_sign, losses, readings
 from fairopt.report.text import visible
-from fairopt.report.units import UNITS, count, listed, percent, scientific
+from fairopt.report.units import UNITS, count, listed, p_value, percent, scientific
 
 STATES = {"pass": "within limit", "fail": "over limit", "undecided": "undecided", "undefined": "not judged"}
 LOSS_WARNING = math.log(2)  # nats per token: perplexity has doubled
@@ -113,6 +113,11 @@ def _gate_sentence(reading: Reading) -> str:
             f"{place} changed by {unit.change(gate.delta)}{beyond_axis}; the whole 90 % interval "
             f"{unit.interval(low, high)} lies beyond the limit of {reading.limit_text}."
         )
+    if gate.state == "undecided" and reading.estimate_beyond:
+        return (
+            f"{place} changed by {unit.change(gate.delta)}{beyond_axis} {unit.interval(low, high)}, beyond the limit "
+            f"of {reading.limit_text}, but not beyond chance: p = {p_value(gate.p_bad_holm)}, corrected for all limits."
+        )
     far = "high" if gate.bound >= gate.delta else "low"
     reason = f" It could not be decided: {visible(gate.reason)}." if gate.state == "undecided" and gate.reason else ""
     return (
@@ -131,6 +136,8 @@ def where(effect: GroupEffect) -> str:
 def _needed(reading: Reading) -> str:
     gate, unit = reading.gate, reading.unit
     group = "" if gate.group == ALL else f" of {visible(gate.group)}"
+    if reading.estimate_beyond:
+        return f"More items{group} could tell whether the limit is exceeded."
     if gate.items_needed:
         return (
             f"To pass, at least {count(gate.items_needed, 'item')}{group} would be needed, "
