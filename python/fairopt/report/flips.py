@@ -92,4 +92,7 @@ def _sentence(result: AuditResult) -> str:
     if not total:
         return "No item changed sides."
     each = listed([f"{visible(v.name)} {len(v.flips):,}" for v in result.variants])
-    return f"{count(total, 'time')} an item changed sides ({each}). Largest change of margin first."
+    return (
+        f"{count(total, 'time')} an item changed sides ({each}). Largest change of margin first; the metric counts an item "
+        "whose margin is positive."
+    )
