@@ -93,6 +93,6 @@ def _sentence(result: AuditResult) -> str:
         return "No item changed sides."
     each = listed([f"{visible(v.name)} {len(v.flips):,}" for v in result.variants])
     return (
-        f"{count(total, 'time')} an item changed sides ({each}). Largest change of margin first; the metric counts an item "
-        "whose margin is positive."
+        f"{count(total, 'time')} an item changed sides ({each}). Largest change of margin first; the metric counts "
+        "an item whose margin is positive."
     )
