@@ -232,6 +232,7 @@ def test_result_of_a_run(letters_run: Run) -> None:
     assert louder.health["letters/nats_per_token:base"] > 0
     assert louder.bytes == louder.base_bytes
     assert result.caveats == ("Letters only.",)
+    assert result.command.endswith(f"--model copy --model louder --benchmark letters --seed 0 --out {letters_run.path}")
     assert result.benchmarks["letters"]["n_items"] == "600"
 
 
@@ -249,7 +250,8 @@ def test_store_alone_gives_the_same(letters_run: Run, tmp_path: Path, monkeypatc
     monkeypatch.setattr("fairopt.models.loading.load_model", None)
     again = open_run(letters_run.path)
     assert repr(again.result) == repr(letters_run.result)
-    assert again.report(tmp_path).is_file()
+    assert again.report(tmp_path / "a").is_file()
+    assert again.report(tmp_path / "b" / "report.html").is_file()
     assert "copy" in again.summary()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairopt import benchmarks as registry
 from fairopt.audit.compare import Asked, Scored, checks, compare, require_comparable
-from fairopt.audit.descriptor import BenchmarkSpec, Descriptor, ModelSpec, check_extends, policy_hash
+from fairopt.audit.descriptor import Asking, BenchmarkSpec, Descriptor, ModelSpec, check_extends, policy_hash
 from fairopt.audit.jobs import Pass, jobs, passes
 from fairopt.audit.policy import GateSpec, Policy
 from fairopt.audit.result import AuditResult, VariantResult
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fairopt.audit.candidates import ModelSource
     from fairopt.models.loading import DType
 
-Asking = Sequence[tuple[Benchmark, Sequence[Item]]]
+PolicySource = Policy | str | os.PathLike[str]
 
 
 def audit(
@@ -39,7 +39,7 @@ def audit(
     models: Sequence[ModelSource] = (),
     seed: int = 0,
     limit: int | None = None,
-    policy: Policy | str | os.PathLike[str] | None = None,
+    policy: PolicySource | None = None,
     dtype: DType = "float32",
 ) -> Run:
     """Compare compressed variants with their base model, item by item, and decide by limits fixed beforehand.
@@ -76,7 +76,7 @@ def audit(
         require_comparable(descriptor.base, descriptor.variants)
         if store.has(RUN):
             check_extends(_read_descriptor(store), descriptor, str(store.path))
-        _write_run(store, descriptor, asked)
+        _write_run(store, descriptor, asked, _command(descriptor, policy))
         score(store, descriptor, asked, loaded, found)
     return Run(store, descriptor)
 
@@ -103,7 +103,7 @@ class Run:
         """All that was found, under the policy of the run."""
         return self._result(self.descriptor.policy, self.descriptor.gates)
 
-    def decide(self, policy: Policy | str | os.PathLike[str]) -> AuditResult:
+    def decide(self, policy: PolicySource) -> AuditResult:
         """The same answers under other limits. A policy chosen after seeing the data explains; it does not decide."""
         chosen = _policy(policy)
         return self._result(chosen, chosen.gates(list(self._asked.values())))
@@ -142,10 +142,14 @@ class Run:
         return text.getvalue()
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write ``report.html``, ``.md`` and ``.json`` into a folder, by default the run's own; the page's path."""
+        """Write ``report.html``, ``.md`` and ``.json`` and return the first's path.
+
+        ``path`` is a folder, by default the run's own, or the place of ``report.html`` in one.
+        """
         from fairopt.report.write import write
 
-        return write(self.result, self.path if path is None else path).html
+        folder = self.path if path is None else Path(path)
+        return write(self.result, folder.parent if folder.name == "report.html" else folder).html
 
     @cached_property
     def _asked(self) -> dict[str, tuple[Benchmark, list[Item]]]:
@@ -211,7 +215,7 @@ class Run:
                     yield f"{name}: {cut} contexts did not fit {scored.model.name} and lost their beginning."
 
 
-def _policy(policy: Policy | str | os.PathLike[str] | None) -> Policy:
+def _policy(policy: PolicySource | None) -> Policy:
     return policy if isinstance(policy, Policy) else Policy() if policy is None else Policy.from_file(policy)
 
 
@@ -254,7 +258,7 @@ def _read_descriptor(store: Store) -> Descriptor:
     return Descriptor.from_json(run["descriptor"])
 
 
-def _write_run(store: Store, descriptor: Descriptor, asked: Asking) -> None:
+def _write_run(store: Store, descriptor: Descriptor, asked: Asking, command: str) -> None:
     """``run.json`` first: it makes the folder a run, which an interrupted audit can go on with."""
     store.write_json(
         RUN,
@@ -262,20 +266,22 @@ def _write_run(store: Store, descriptor: Descriptor, asked: Asking) -> None:
             "descriptor": dataclasses.asdict(descriptor),
             "descriptor_hash": descriptor.hash,
             "policy_hash": descriptor.policy_hash,
-            "command": _command(descriptor),
+            "command": command,
         },
     )
     for benchmark, items in asked:
         store.write_items(benchmark.name, items)
 
 
-def _command(d: Descriptor) -> str:
-    """What repeats the audit, without ``--data`` (``FAIROPT_DATA``) and ``--out``."""
+def _command(d: Descriptor, policy: PolicySource | None) -> str:
+    """What repeats the audit, without ``--data``, ``--out`` and limits given as a value."""
     words = ["fairopt", "audit", d.base.name]
     for variant in d.variants:
         words += ["--compress" if variant.recipe else "--model", variant.name]
     for benchmark in d.benchmarks:
         words += ["--benchmark", benchmark.name]
+    if policy is not None and not isinstance(policy, Policy):
+        words += ["--policy", os.fspath(policy)]
     if d.limit is not None:
         words += ["--limit", str(d.limit)]
     return shlex.join([*words, "--seed", str(d.seed)])
