@@ -3,8 +3,8 @@
 #include <pybind11/pybind11.h>
 
 #include "bind.h"
+#include "bind_float_array.h"
 #include "fairopt/prune.h"
-#include "float_array.h"
 
 namespace py = pybind11;
 using namespace pybind11::literals;

@@ -7,8 +7,8 @@
 #include <tuple>
 
 #include "bind.h"
+#include "bind_float_array.h"
 #include "fairopt/quantize.h"
-#include "float_array.h"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
@@ -20,7 +20,8 @@ namespace {
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 using Scales = py::array_t<float, py::array::c_style>;
 
-std::tuple<Bytes, Scales, Bytes> quantize_blockwise(const py::array& array, const std::string& format, std::int64_t block) {
+std::tuple<Bytes, Scales, Bytes> quantize_blockwise(const py::array& array, const std::string& format,
+                                                    std::int64_t block) {
   constexpr const char* op = "quantize_blockwise";
   const Format parsed = parse_format(format, op);
   check({parsed, 0, 0, block}, op);

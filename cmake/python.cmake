@@ -5,8 +5,7 @@ execute_process(COMMAND ${Python_EXECUTABLE} -c "import pybind11; print(pybind11
   OUTPUT_VARIABLE pybind11_DIR OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 find_package(pybind11 3 CONFIG REQUIRED)
 
-file(GLOB binding_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bindings/module.cpp ${PROJECT_SOURCE_DIR}/bindings/bind_*.cpp
-  ${PROJECT_SOURCE_DIR}/bindings/float_array.cpp)
+file(GLOB binding_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bindings/module.cpp ${PROJECT_SOURCE_DIR}/bindings/bind_*.cpp)
 pybind11_add_module(_core MODULE NO_EXTRAS ${binding_sources})
 target_link_libraries(_core PRIVATE fairopt::core fairopt_warnings)
 target_compile_definitions(_core PRIVATE FAIROPT_VERSION="${PROJECT_VERSION}")

@@ -1,4 +1,4 @@
-#include "float_array.h"
+#include "bind_float_array.h"
 
 #include <stdexcept>
 
