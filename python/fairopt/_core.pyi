@@ -219,7 +219,7 @@ def prune_mask_n_of_m(
 
 def quantize_blockwise(
     array: numpy.ndarray, format: str, block: typing.SupportsInt | typing.SupportsIndex
-) -> tuple[typing.Any, ...]:
+) -> tuple[numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.uint8]]:
     """
     float32, float16 or uint16 (bfloat16 bits) [..., k] -> (codes uint8 [..., bytes], scales float32 [..., blocks],
     zeros uint8 [..., blocks], or [0] for formats without zero points). Definitions: docs/formats.md.
