@@ -1,0 +1,74 @@
+// What the machine can do at most, as torch operators, so that a limit is measured with the threads of the measured
+// thing: a pass that only reads, and a loop that only multiplies and adds. Built by machine_limits.py with
+// -march=native; no part of the package.
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <atomic>
+#include <cstdint>
+
+using torch::stable::Tensor;
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kBytes = 64;
+#else
+constexpr int kBytes = 32;
+#endif
+typedef float Floats __attribute__((vector_size(kBytes)));
+typedef std::int64_t Words __attribute__((vector_size(kBytes), aligned(1)));
+constexpr int kChains = 12;  // latency 4, two a cycle: 8 would do
+
+/// Reads every byte of `buffer` (but a tail below a kilobyte a thread) and returns a sum that depends on all of them.
+int64_t read_pass(const Tensor& buffer) {
+  const auto* bytes = static_cast<const char*>(buffer.const_data_ptr());
+  constexpr int64_t kBlock = 8 * kBytes;
+  std::atomic<int64_t> total = 0;
+  torch::stable::parallel_for(0, buffer.numel() * buffer.element_size() / kBlock, 256, [&](int64_t lo, int64_t hi) {
+    Words sums[8] = {};
+    for (int64_t block = lo; block < hi; ++block) {
+      for (int i = 0; i < 8; ++i) {
+        const char* at = bytes + block * kBlock + i * kBytes;
+        __builtin_prefetch(at + 4096);
+        sums[i] += *reinterpret_cast<const Words*>(at);
+      }
+    }
+    int64_t sum = 0;
+    for (const Words& words : sums) {
+      for (std::size_t i = 0; i < kBytes / sizeof(int64_t); ++i) sum += words[i];
+    }
+    total += sum;
+  });
+  return total;
+}
+
+/// Runs `steps` rounds of fused multiply-adds on every thread and returns their number of floating-point operations.
+int64_t fma_pass(int64_t steps) {
+  std::atomic<int64_t> operations = 0;
+  torch::stable::parallel_for(0, torch::stable::get_num_threads(), 1, [&](int64_t lo, int64_t hi) {
+    for (int64_t thread = lo; thread < hi; ++thread) {
+      Floats sums[kChains] = {};
+      Floats factor = Floats{} + 0.999f, term = Floats{} + 1e-3f;
+      for (int64_t step = 0; step < steps; ++step) {
+#pragma GCC unroll 12
+        for (int i = 0; i < kChains; ++i) sums[i] = sums[i] * factor + term;
+        asm volatile("" : "+m"(operations));  // a loop with an effect: it stays
+      }
+      float sum = 0.0f;
+      for (const Floats& floats : sums) sum += floats[0];
+      operations += 2 * kChains * steps * static_cast<int64_t>(kBytes / sizeof(float)) + (sum < 0.0f ? 1 : 0);
+    }
+  });
+  return operations;
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY(fairopt_limits, m) {
+  m.def("read_pass(Tensor buffer) -> int");
+  m.def("fma_pass(int steps) -> int");
+}
+STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CPU, m) { m.impl("read_pass", TORCH_BOX(&read_pass)); }
+STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CompositeExplicitAutograd, m) { m.impl("fma_pass", TORCH_BOX(&fma_pass)); }

@@ -1,0 +1,63 @@
+"""The limits a kernel is measured against, and the machine they were measured on.
+
+The limits run on torch's own threads, so they are built as torch operators; that takes a C++ compiler and some seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import tempfile
+from pathlib import Path
+
+import torch
+
+from fairopt import _core
+
+
+def build() -> None:
+    """Compile machine_limits.cpp for this machine and register torch.ops.fairopt_limits."""
+    torch_dir = Path(torch.__file__).parent
+    source = Path(__file__).with_suffix(".cpp")
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "libmachine_limits.so"
+        command = [os.environ.get("CXX", "c++"), "-std=c++20", "-O3", "-march=native", "-shared", "-fPIC"]
+        command += ["-DTORCH_TARGET_VERSION=0x020a000000000000", f"-isystem{torch_dir}/include", str(source)]
+        command += ["-o", str(library), f"-L{torch_dir}/lib", "-ltorch_cpu"]
+        subprocess.run(command, check=True)
+        torch.ops.load_library(str(library))
+
+
+def read_pass(buffer: torch.Tensor) -> None:
+    """Read every byte of the buffer once and do nothing else."""
+    torch.ops.fairopt_limits.read_pass(buffer)
+
+
+def fma_pass(steps: int) -> int:
+    """Fused multiply-adds from registers on every thread; returns how many floating-point operations they were."""
+    return int(torch.ops.fairopt_limits.fma_pass(steps))
+
+
+def last_level_cache() -> int:
+    """Bytes of the largest cache of CPU 0."""
+    sizes = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
+    units = {"K": 2**10, "M": 2**20}
+    return max(int(size[:-1]) * units[size[-1]] for size in sizes)
+
+
+def describe() -> dict[str, object]:
+    """What a reader must know to compare two tables."""
+    cpu = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
+    cpu = {key.strip(): value.strip() for key, value in cpu.items()}
+    wanted = {"avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_vbmi", "avx512_bf16", "amx_int8"}
+    return {
+        "cpu": f"{cpu.get('model name')}, family {cpu.get('cpu family')} model {cpu.get('model')}",
+        "flags": sorted(wanted & set(cpu.get("flags", "").split())),
+        "cpu_capability": _core.cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "last_level_cache_mb": last_level_cache() / 2**20,
+        "kernel": platform.release(),
+        "torch": torch.__version__,
+        "load_average": os.getloadavg()[0],
+    }
