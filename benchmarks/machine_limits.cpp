@@ -49,7 +49,8 @@ int64_t fma_pass(int64_t steps) {
   std::atomic<int64_t> operations = 0;
   torch::stable::parallel_for(0, torch::stable::get_num_threads(), 1, [&](int64_t lo, int64_t hi) {
     for (int64_t thread = lo; thread < hi; ++thread) {
-      Floats sums[kChains] = {};
+      Floats sums[kChains];
+      for (int i = 0; i < kChains; ++i) sums[i] = Floats{} + static_cast<float>(i);  // equal chains would be merged
       Floats factor = Floats{} + 0.999f, term = Floats{} + 1e-3f;
       for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 12

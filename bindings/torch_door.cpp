@@ -118,6 +118,12 @@ QuantizedView QuantizedTensors::view() const {
           has_zeros(layout.format) ? zeros.const_data_ptr<std::uint8_t>() : nullptr};
 }
 
+Tensor dense(const Tensor& tensor) { return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor); }
+
+Tensor in_dtype(const Tensor& tensor, ScalarType type) {
+  return tensor.scalar_type() == type ? tensor : torch::stable::to(tensor, type);
+}
+
 QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
                                    const std::string& format, std::int64_t block, std::int64_t cols) {
   require_dimension(op, "codes", codes);
@@ -139,8 +145,7 @@ QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Te
   require_device_of(op, "scales", scales, "codes", codes);
   require_device_of(op, "zeros", zeros, "codes", codes);
   require_usable_device(op, codes);
-  return {torch::stable::contiguous(codes), torch::stable::contiguous(scales), torch::stable::contiguous(zeros),
-          layout};
+  return {dense(codes), dense(scales), dense(zeros), layout};
 }
 
 }  // namespace fairopt::ops

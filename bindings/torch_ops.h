@@ -52,6 +52,11 @@ void require_finite(const char* op, const char* argument, const Tensor& tensor);
 std::vector<std::int64_t> leading_sizes(const Tensor& tensor);
 std::int64_t leading_numel(const Tensor& tensor);
 
+/// The tensor, or a contiguous copy of it; the tensor, or its values in `type`. torch's functions of that meaning go
+/// through its dispatcher, some microseconds a call, even when there is nothing to do.
+Tensor dense(const Tensor& tensor);
+Tensor in_dtype(const Tensor& tensor, ScalarType type);
+
 /// A quantised matrix [rows, cols] at the door: checked, dense, on one device. Leading dimensions of codes are rows.
 struct QuantizedTensors {
   Tensor codes, scales, zeros;

@@ -10,7 +10,7 @@ std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::stri
   const QuantizedLayout layout{parse_format(format, op), leading_numel(x), x.size(-1), block};
   check(layout, op);
   require_usable_device(op, x);
-  const Tensor source = torch::stable::contiguous(x);
+  const Tensor source = dense(x);
   if (!x.is_cuda()) require_finite(op, "x", source);  // on CUDA the answer would have to be waited for
 
   std::vector<std::int64_t> code_sizes = leading_sizes(x), scale_sizes = code_sizes;

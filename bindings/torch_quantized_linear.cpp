@@ -14,7 +14,7 @@ struct Operands {
   std::vector<std::int64_t> y_sizes;
 };
 
-Tensor as_float32(const Tensor& tensor) { return torch::stable::to(tensor, ScalarType::Float); }
+Tensor as_float32(const Tensor& tensor) { return in_dtype(tensor, ScalarType::Float); }
 
 /// fp32 inside, whatever the 16-bit type outside: one rounding at the end.
 Tensor run_cpu(const Operands& in) {
@@ -28,7 +28,7 @@ Tensor run_cpu(const Operands& in) {
                     .bias = bias ? bias->const_data_ptr<float>() : nullptr,
                     .y = y.mutable_data_ptr<float>()},
                    executor);
-  return torch::stable::to(y, in.x.scalar_type());
+  return in_dtype(y, in.x.scalar_type());
 }
 
 /// Double arithmetic on exactly dequantised weights: what gradcheck differentiates, and an oracle for the rest.
@@ -90,9 +90,9 @@ Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scal
   const QuantizedTensors weight = quantized_tensors(op, codes, scales, zeros, format, block, x.size(-1));
   if (bias) check_bias(op, *bias, x, weight.layout.rows);
 
-  Operands in{torch::stable::contiguous(x), leading_numel(x), weight, {}, leading_sizes(x)};
+  Operands in{dense(x), leading_numel(x), weight, {}, leading_sizes(x)};
   in.y_sizes.push_back(weight.layout.rows);
-  if (bias) in.bias = torch::stable::contiguous(*bias);
+  if (bias) in.bias = dense(*bias);
   if (x.is_cuda()) return run_cuda(in, dtype);
   return fp64 ? run_cpu_double(in) : run_cpu(in);
 }
