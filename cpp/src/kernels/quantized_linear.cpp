@@ -30,17 +30,18 @@ Buffer allocate(std::int64_t floats) {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// The value of every 4-bit code at scale 1 and zero point 0.
+/// The value of every 4-bit code at scale 1. With zero points the values are code - zero: a window on a ramp, which is
+/// long enough for any byte.
 struct Codebook {
-  float values[16];
+  static constexpr int kMostZero = 255;
+  float ramp[kMostZero + 16];
   explicit Codebook(Format format) {
-    if (format == Format::kNf4 || format == Format::kFp4) {
-      std::memcpy(values, format == Format::kNf4 ? formats::kNf4 : formats::kFp4, sizeof values);
-      return;
-    }
     const int offset = format == Format::kInt4Sym ? formats::kInt4SymOffset : 0;
-    for (int code = 0; code < 16; ++code) values[code] = static_cast<float>(code - offset);
+    for (int i = 0; i < kMostZero + 16; ++i) ramp[i] = static_cast<float>(i - kMostZero - offset);
+    if (format == Format::kNf4) std::memcpy(ramp + kMostZero, formats::kNf4, sizeof formats::kNf4);
+    if (format == Format::kFp4) std::memcpy(ramp + kMostZero, formats::kFp4, sizeof formats::kFp4);
   }
+  const float* values() const { return ramp + kMostZero; }
 };
 
 void check(const QuantizedLinearArgs& args) {
@@ -83,7 +84,7 @@ void quantized_linear(const QuantizedLinearArgs& args, Executor& executor) {
         .codes = args.weight.codes,
         .scales = args.weight.scales,
         .zeros = has_zeros(args.layout.format) ? args.weight.zeros : nullptr,
-        .codebook = code_bits(args.layout.format) == 8 ? nullptr : codebook.values,
+        .codebook = code_bits(args.layout.format) == 8 ? nullptr : codebook.values(),
         .bytes_per_row = args.layout.bytes_per_row(),
         .blocks_per_row = args.layout.blocks_per_row(),
         .block = args.layout.block,

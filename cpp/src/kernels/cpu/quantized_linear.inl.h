@@ -20,9 +20,8 @@ struct Nibbles {
   using Codes = I32;
 
   static Table table(const QuantizedLinear& a, std::int64_t block) {
-    const Table16 codebook = load_table16(a.codebook);
-    if (a.zeros == nullptr) return block_table(codebook, a.scales[block]);
-    return block_table(codebook, a.scales[block], static_cast<float>(a.zeros[block]));
+    const std::int64_t zero = a.zeros == nullptr ? 0 : a.zeros[block];
+    return block_table(load_table16(a.codebook - zero), a.scales[block]);
   }
   static Codes load(const std::uint8_t* p) { return load_lanes<kCodes>(p); }
   template <int kStep>

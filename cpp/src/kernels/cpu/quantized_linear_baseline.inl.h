@@ -17,17 +17,15 @@ inline I32 load_lanes(const std::uint8_t* p) {
   return lanes;
 }
 
-// The 16 weights that the codes of one block stand for: (codebook - zero) * scale, worked out where they are looked up.
+// The 16 weights that the codes of one block stand for: value * scale, worked out where they are looked up.
 struct BlockTable {
   Table16 codebook;
-  F32 scale, zero;
+  F32 scale;
 };
-inline BlockTable block_table(Table16 codebook, float scale, float zero = 0.0f) {
-  return {codebook, splat(scale), splat(zero)};
-}
+inline BlockTable block_table(Table16 codebook, float scale) { return {codebook, splat(scale)}; }
 template <int kShift>
 inline F32 weight(I32 codes, BlockTable table) {
-  return (lookup(table.codebook, shift_right<kShift>(codes) & splat(15)) - table.zero) * table.scale;
+  return lookup(table.codebook, shift_right<kShift>(codes) & splat(15)) * table.scale;
 }
 
 inline void sum4(F32 a, F32 b, F32 c, F32 d, float* out) {

@@ -18,7 +18,9 @@ struct QuantizedLinear {
   const std::uint8_t* codes;  ///< [n, bytes_per_row]
   const float* scales;        ///< [n, blocks_per_row]
   const std::uint8_t* zeros;  ///< [n, blocks_per_row], null without zero points
-  const float* codebook;      ///< the 16 values of 4-bit codes at scale 1 and zero point 0; null for 8-bit codes
+  /// The values of the 16 4-bit codes at scale 1; null for 8-bit codes. Where there are zero points the values are a
+  /// ramp, and those for zero point z start z floats before.
+  const float* codebook;
   std::int64_t bytes_per_row, blocks_per_row, block;
   const float* bias;  ///< [n] or null
   float* y;
