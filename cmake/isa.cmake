@@ -2,7 +2,12 @@
 # tools/check_isa_symbols.py reads the objects back. A level that the compiler cannot make is left out.
 include(CheckCXXCompilerFlag)
 
-set_source_files_properties(${CPU_KERNELS}/baseline.cpp PROPERTIES COMPILE_OPTIONS "-ffp-contract=off")
+set(level_flags -ffp-contract=off)
+if(FAIROPT_SANITIZE)  # unrolled kernels with a check at every access: at -O2 -g GCC 12 takes minutes for a file
+  list(APPEND level_flags -O1 -g1)
+endif()
+
+set_source_files_properties(${CPU_KERNELS}/baseline.cpp PROPERTIES COMPILE_OPTIONS "${level_flags}")
 target_sources(fairopt_core PRIVATE ${CPU_KERNELS}/baseline.cpp)
 
 function(fairopt_isa level)
@@ -14,7 +19,7 @@ function(fairopt_isa level)
     # GCC 12 takes the deliberately undefined operands inside avx512fintrin.h for mistakes of ours (GCC bug 105593).
     # The same kernel bodies keep the warning at the baseline.
     set_source_files_properties(${CPU_KERNELS}/${level}.cpp PROPERTIES COMPILE_OPTIONS
-      "${ARGN};-ffp-contract=off;$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
+      "${ARGN};${level_flags};$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
     target_compile_definitions(fairopt_core PRIVATE FAIROPT_HAVE_${LEVEL}=1)
   endif()
 endfunction()
