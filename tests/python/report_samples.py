@@ -119,7 +119,6 @@ def crows(column: int) -> MetricResult:
         gated=True,
         groups=(everyone, *groups),
         mcnemar_p=(1.0, 0.494, 0.0062)[column],
-        heterogeneity_p=0.0003,
         noise=Noise(n=everyone.n, flips=0, ceiling=0.00199, max_shift=3.1e-6, mean_shift=0.0),
     )
 
@@ -171,7 +170,6 @@ def phantom(column: int) -> MetricResult:
         gated=True,
         groups=tuple(groups),
         mcnemar_p=NAN,
-        heterogeneity_p=(0.8, 0.7, 0.0001)[column],
         noise=Noise(n=1200, flips=0, ceiling=NAN, max_shift=2e-6, mean_shift=1e-7),
     )
 
@@ -337,9 +335,7 @@ def undefined() -> AuditResult:
         reason="no item of this group was answered",
     )
     tiny = effect("tiny", 4, 0.5, 0, 0)
-    metric = replace(
-        crows(0), groups=(effect("all", 950, 0.4, 0, 0), *still, tiny, hollow), mcnemar_p=NAN, heterogeneity_p=NAN
-    )
+    metric = replace(crows(0), groups=(effect("all", 950, 0.4, 0, 0), *still, tiny, hollow), mcnemar_p=NAN)
     made = variant(0, metric)
     return audit(replace(made, gates=(*made.gates, gate(metric.id, hollow, 0.05)), decision="INCONCLUSIVE", health={}))
 

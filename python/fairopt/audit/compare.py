@@ -141,7 +141,6 @@ def _metric_result(asked: Asked, paired: Paired, again: Paired, policy: Policy) 
         gated=metric.gated,
         groups=groups,
         mcnemar_p=stats.mcnemar(everyone.worse or 0, everyone.better or 0) if paired.binary else math.nan,
-        heterogeneity_p=math.nan,
         noise=_noise(asked, again, policy),
     )
 

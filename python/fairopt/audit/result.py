@@ -89,7 +89,6 @@ class MetricResult:
     gated: bool
     groups: tuple[GroupEffect, ...]
     mcnemar_p: float  # direction of flips, exact, two-sided (binary metrics), else NaN
-    heterogeneity_p: float  # Cochran's Q over groups; NaN when not computed
     noise: Noise
 
 

@@ -77,7 +77,6 @@ class DirectionLine:
     better: str
     churn: str
     mcnemar: str
-    heterogeneity: str
     pays: str
 
 
@@ -95,7 +94,6 @@ class Forest:
     axis: Markup
     panels: tuple[Panel, ...]
     directions: tuple[DirectionLine, ...]
-    compared: bool  # the groups' changes were tested against each other (Cochran)
     limits: str
     noise: str
     notes: tuple[wording.Note, ...]
@@ -171,7 +169,6 @@ def _forest(result: AuditResult, metric_id: str) -> Forest:
         axis=axis_labels(axis, unit, *_SIDES[metric.harm]),
         panels=tuple(_panel(_Drawing(some, gates, axis)) for some in sets),
         directions=tuple(_direction(*column) for column in columns),
-        compared=any(math.isfinite(metric.heterogeneity_p) for _, _, metric in columns),
         limits=_limits(mine),
         noise=wording.noise(metric),
         notes=tuple(wording.notes(result, metric_id)),
@@ -313,7 +310,6 @@ def _direction(key: int, variant: VariantResult, metric: MetricResult) -> Direct
         if worse is not None and better is not None and total.n
         else "–",
         mcnemar=p_value(metric.mcnemar_p),
-        heterogeneity=p_value(metric.heterogeneity_p),
         pays=", ".join(paying) or "none marked",
     )
 
