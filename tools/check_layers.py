@@ -29,12 +29,14 @@ PYTHON: dict[str, set[str]] = {
     "compress": {"ops", "formats", "nn"},
     "models": {"ops", "formats", "nn", "phantom"},
     "phantom": {"models"},
-    "benchmarks": {"metrics", "phantom"},
+    "scorers": {"metrics"},
+    "benchmarks": {"metrics", "phantom", "scorers", "stats"},
     "report": {"audit.result"},
-    "audit": {"benchmarks", "compress", "metrics", "models", "report", "stats"},
+    "audit": {"benchmarks", "compress", "metrics", "models", "report", "scorers", "stats"},
+    "data": {"benchmarks"},
     "doctor": {"ops", "benchmarks"},
-    "cli": {"audit", "benchmarks", "compress", "doctor", "formats", "metrics", "models", "report"},
-    "__init__": {"audit", "compress", "formats", "metrics", "nn", "ops", "phantom", "stats"},
+    "cli": {"audit", "benchmarks", "compress", "data", "doctor", "formats", "metrics", "models", "report", "scorers"},
+    "__init__": {"audit", "benchmarks", "compress", "data", "formats", "metrics", "nn", "ops", "phantom", "stats"},
     "__main__": {"cli"},
 }
 

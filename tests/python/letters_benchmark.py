@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
 import numpy as np
 from random_models import LETTERS
 
@@ -67,7 +64,4 @@ class Letters(Benchmark):
 
 def register() -> None:
     """Let ``benchmarks.get("letters")`` find it in this process."""
-    module = ModuleType("fairopt.benchmarks.letters")
-    module.BENCHMARK = Letters()
-    sys.modules[module.__name__] = module
-    benchmarks.NAMES = (*benchmarks.NAMES, "letters") if "letters" not in benchmarks.NAMES else benchmarks.NAMES
+    benchmarks.register(Letters())

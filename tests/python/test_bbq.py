@@ -13,7 +13,7 @@ import pytest
 
 from fairopt import benchmarks, metrics
 from fairopt.benchmarks import Answer, Item
-from fairopt.benchmarks.bbq import read_items
+from fairopt.benchmarks.questions.bbq import read_items
 from fairopt.errors import InputError
 
 BBQ = benchmarks.get("bbq")

@@ -10,7 +10,7 @@ import pytest
 
 from fairopt import benchmarks, metrics
 from fairopt.benchmarks import Answer, Item
-from fairopt.benchmarks.crows_pairs import read_items
+from fairopt.benchmarks.likelihood.crows_pairs import read_items
 from fairopt.errors import InputError
 
 CROWS = benchmarks.get("crows_pairs")

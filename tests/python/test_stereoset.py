@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fairopt import benchmarks, metrics
 from fairopt.audit.policy import Policy
 from fairopt.benchmarks import Answer, Item
-from fairopt.benchmarks.stereoset import read_items
+from fairopt.benchmarks.likelihood.stereoset import read_items
 from fairopt.errors import InputError
 
 STEREOSET = benchmarks.get("stereoset")

@@ -50,8 +50,8 @@ class Paired:
             metric.value(variant),
             preference(base),
             preference(variant),
-            base["group"],
-            base["axis"],
+            base[metric.by],
+            base["axis"] if metric.by == "group" else np.full(len(base["group"]), metric.by),
             np.unique(base["cluster_id"], return_inverse=True)[1],  # numbers, which are faster to tell apart
             (base, variant) if metric.kind == "ratio" else ({}, {}),
             metric.harm,

@@ -173,7 +173,7 @@ def _check_range(metric: Metric, quantity: Quantity, limit: float) -> None:
 def _sizes(metric: Metric, items: Sequence[Item]) -> dict[str, int]:
     """Items of each group that the metric is about."""
     columns = item_columns(items)
-    groups = columns["group"] if metric.applies is None else columns["group"][metric.applies(columns)]
+    groups = columns[metric.by] if metric.applies is None else columns[metric.by][metric.applies(columns)]
     return dict(sorted(Counter(map(str, groups)).items()))
 
 

@@ -3,38 +3,116 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import cast
 
-from fairopt.benchmarks.base import Answer, Benchmark, Columns, Item, Metric, Score, Source, item_columns, verified
+from fairopt.benchmarks import factor
+from fairopt.benchmarks.ask import (
+    Answer,
+    Ask,
+    Embed,
+    Embedding,
+    Generate,
+    LogLikelihood,
+    Masked,
+    Rolling,
+    Text,
+)
+from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score, Source, item_columns, verified
 from fairopt.errors import InputError
 
 OWN_FILE = "file:"  # before the path of your own data
-NAMES = ("bbq", "crows_pairs", "phantom_pairs", "stereoset")
+_FOLDERS = {
+    "likelihood": (
+        "crows_pairs",
+        "stereoset",
+    ),
+    "questions": (
+        "bbq",
+    ),
+    "texts": (
+    ),
+    "utility": (
+    ),
+    "phantom": (
+        "phantom_pairs",
+    ),
+}  # fmt: skip
+_FOLDER_OF = {name: folder for folder, own in _FOLDERS.items() for name in own}
+NAMES = tuple(sorted(_FOLDER_OF))  # that come with the package
+_REGISTERED: dict[str, Benchmark] = {}
 
 __all__ = [
     "NAMES",
     "Answer",
+    "Ask",
     "Benchmark",
     "Columns",
+    "Embed",
+    "Embedding",
+    "Generate",
     "Item",
+    "LeftOut",
+    "LogLikelihood",
+    "Masked",
     "Metric",
+    "Rolling",
     "Score",
     "Source",
+    "Text",
     "get",
+    "get_all",
     "item_columns",
+    "names",
+    "register",
     "verified",
 ]
+
+
+def names() -> tuple[str, ...]:
+    """All names that :func:`get` knows: those of the package and what was registered."""
+    return tuple(sorted({*NAMES, *_REGISTERED}))
+
+
+def register(benchmark: Benchmark) -> None:
+    """Let :func:`get` find your own benchmark by its name, in this process.
+
+    Raises :class:`~fairopt.errors.InputError` for the name of a benchmark of the package.
+    """
+    if benchmark.name in NAMES:
+        raise InputError(f"register: benchmark must have a name of its own, got {benchmark.name!r}")
+    _REGISTERED[benchmark.name] = benchmark
 
 
 def get(name: str) -> Benchmark:
     """The benchmark of that name; :class:`~fairopt.errors.InputError` lists the known ones.
 
-    ``file:PATH?column=NAME&...`` is your own data (:mod:`fairopt.benchmarks.own_file`); the file is not opened here.
+    ``NAME?factor=level&...`` is a benchmark at other levels than its defaults (:mod:`fairopt.benchmarks.factor`).
+    ``file:PATH?column=NAME&...`` is your own data (:mod:`fairopt.benchmarks.own.own_file`); the file is not opened
+    here.
     """
     if name.startswith(OWN_FILE):
-        from fairopt.benchmarks.own_file import OwnFile
+        from fairopt.benchmarks.own.own_file import OwnFile
 
         return OwnFile(name)
-    if name not in NAMES:
-        raise InputError(f"benchmark: name must be one of {', '.join(NAMES)} or file:PATH, got {name!r}")
-    return cast(Benchmark, importlib.import_module(f"fairopt.benchmarks.{name}").BENCHMARK)
+    plain, levels = factor.parse(name)
+    if plain not in names():
+        raise InputError(f"benchmark: name must be one of {', '.join(names())} or file:PATH, got {plain!r}")
+    found = _REGISTERED.get(plain) or _load(plain)
+    return found.at(levels) if levels else found
+
+
+def _load(name: str) -> Benchmark:
+    return cast(Benchmark, importlib.import_module(f"fairopt.benchmarks.{_FOLDER_OF[name]}.{name}").BENCHMARK)
+
+
+def get_all(asked: Sequence[str]) -> list[Benchmark]:
+    """The benchmarks of these names. Of several levels of one benchmark the first takes part in the verdict."""
+    found: list[Benchmark] = []
+    seen: set[str] = set()
+    for name in asked:
+        benchmark = get(name)
+        plain = benchmark.name if name.startswith(OWN_FILE) else factor.parse(name)[0]
+        found.append(benchmark.described() if plain in seen else benchmark)
+        seen.add(plain)
+    return found

@@ -1,6 +1,7 @@
 """What a benchmark is: items with texts to score, evidence per item, and metrics over that evidence.
 
-One file a benchmark. It never sees a model: the audit asks the model for log-likelihoods and hands them back.
+One file a benchmark. It never sees a model: the audit asks the model what the benchmark's :attr:`~Benchmark.ask` says
+and hands the answers back.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -17,6 +19,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from fairopt.benchmarks import factor
+from fairopt.benchmarks.ask import Ask, LogLikelihood
 from fairopt.errors import InputError
 
 Columns = Mapping[str, npt.NDArray[Any]]  # the item table of one variant: column name -> one value an item
@@ -29,18 +33,19 @@ class Item:
     id: str  # unique within the benchmark, stable across versions of the code
     group: str  # who the item is about: the unit of "who pays"
     cluster: str  # items that are not independent share one (near-duplicates, copies of one template)
-    requests: tuple[tuple[str, str], ...]  # (context, continuation) pairs whose log-likelihood is asked
+    requests: tuple[tuple[str, str], ...]  # what they mean, the benchmark's `ask` says
     axis: str = ""  # groups are compared with the other groups of their axis
     fields: Mapping[str, str | int | float] = field(default_factory=dict)  # columns that the item brings along
+    system: str = ""  # asked with a chat template: the system's text, where the template has a place for one
+    prefix: str = ""  # asked with a chat template: how the answer begins
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a model says to one request."""
+class LeftOut:
+    """Something in the official data that is not asked."""
 
-    ll: float  # sum of log p over the continuation's tokens, nats
-    n_tokens: int  # of the continuation
-    greedy: bool = False  # every token of the continuation is the model's first choice
+    what: str  # an item's id, or a place in a file
+    why: str
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Metric:
     id: str  # names its variant: "crows/ll_sum"
     title: str  # for people: "Stereotype preference"
     kind: Literal["binary", "continuous", "ratio"]
-    unit: Literal["share", "log-odds", "nats", "score"]
+    unit: Literal["share", "log-odds", "nats", "bits", "score"]
     harm: Literal["higher", "lower", "either"]  # which change of the value is the harmful one
     value: Callable[[Columns], npt.NDArray[np.float64]]  # one an item, NaN where undefined
     range: tuple[float, float]
@@ -73,6 +78,7 @@ class Metric:
     large_group_margin: float | None = None  # tighter limit for groups of at least 300 items, which can show it
     equivalence: bool = False  # all-items gate is two-sided although one direction is the harmful one
     ungated_groups: frozenset[str] = frozenset()  # too few clusters for any limit to be shown: described only
+    by: str = "group"  # the column whose values are the groups; another than the items' own is an axis by itself
     axis_gate: bool = False  # groups are gated by delta minus the mean of the axis's other groups instead of by delta
 
 
@@ -86,6 +92,8 @@ class Score:
     range: tuple[float, float]
     ideal: float  # the value of a model without fault
     applies: Callable[[Columns], npt.NDArray[np.bool_]] | None = None  # the items it is about; None: all of them
+    interval: bool = False  # give the change a bootstrap interval over clusters; the value must be quick to compute
+    grouped: bool = True  # False: a number of all items that means nothing within a group
 
 
 @dataclass(frozen=True)
@@ -98,22 +106,54 @@ class Source:
         str, str | None
     ]  # path below the data folder -> sha256; None: not known, the parser checks what it reads
     whole: bool = True  # False: any of the files will do
+    urls: Mapping[str, str] = field(default_factory=dict)  # path -> where `fairopt data fetch` gets it; absent: by hand
 
 
 class Benchmark(ABC):
-    """What the registry holds. Everything but the items and their evidence is declared, not computed."""
+    """What the registry holds. Everything but the items and their evidence is declared, not computed.
+
+    An instance stands at one level of each of its :attr:`factors`: ``type(benchmark)({"chat": "on"})``, or
+    :meth:`at`, which names what it reports after the levels too.
+    """
 
     name: str
     title: str
     version: str  # part of the fingerprint: raise it when items, prompts or evidence change
     metrics: Sequence[Metric]
+    ask: Ask = LogLikelihood()
+    n_items: int = 0  # of the whole official data at the default levels: what it costs
+    n_requests: int = 0
+    factors: Mapping[str, factor.Factor] = MappingProxyType({})
     source: Source | None = None  # None: ships with the package
-    caveats: Sequence[str] = ()  # printed under "limits"
+    caveats: Sequence[str] = ()  # printed under "limits": when the numbers mislead
     scores: Sequence[Score] = ()
     # Multiple choice: probability of the chosen answer and whether it is right, one an item (NaN: item has no key).
     confidence: Callable[[Columns], tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]] | None = None
     # Subsets that a critical reader would ask for: "stereotypical pairs only". Re-analyses use them.
     slices: Mapping[str, Callable[[Columns], npt.NDArray[np.bool_]]] = MappingProxyType({})
+
+    def __init__(self, levels: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.levels = factor.resolve(self.name, self.factors, levels)
+
+    def at(self, levels: Mapping[str, str]) -> Benchmark:
+        """This benchmark at other levels; its name, metrics and scores say which."""
+        other = type(self)(levels)
+        said = factor.suffix(self.factors, other.levels)
+        if not said:
+            return other
+        other.name = self.name + said
+        other.metrics = [
+            replace(metric, id=metric.id + said, instead_of=metric.instead_of and metric.instead_of + said)
+            for metric in other.metrics
+        ]
+        other.scores = [replace(score, id=score.id + said) for score in other.scores]
+        return other
+
+    def described(self) -> Benchmark:
+        """This benchmark without a part in the verdict."""
+        other = copy(self)
+        other.metrics = [replace(metric, gated=False, instead_of="") for metric in self.metrics]
+        return other
 
     @abstractmethod
     def items(self, data: Path | None) -> list[Item]:
@@ -123,9 +163,16 @@ class Benchmark(ABC):
         """Caveats that depend on which items are asked, printed after :attr:`caveats`."""
         return ()
 
+    def left_out(self, data: Path | None) -> Sequence[LeftOut]:
+        """What the data holds and :meth:`items` does not."""
+        return ()
+
     @abstractmethod
-    def evidence(self, item: Item, answers: Sequence[Answer]) -> dict[str, float | int]:
-        """The columns of one item, from the answers to its requests, in their order."""
+    def evidence(self, item: Item, answers: Sequence[Any]) -> Mapping[str, float | int | str]:
+        """The columns of one item, from the answers to its requests, in their order.
+
+        ``answers`` are of the kind that :attr:`ask` names. A number that could not be told is NaN; text is untrusted.
+        """
 
 
 def item_columns(items: Sequence[Item]) -> Columns:

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fairopt.benchmarks.base import Answer, Benchmark, Columns, Item, Metric
+from fairopt.benchmarks.ask import Answer
+from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric
 from fairopt.phantom import corpus, world
 
 _SEED = 77

@@ -21,7 +21,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fairopt.benchmarks.base import Answer, Benchmark, Columns, Item, Metric, Score, Source, verified
+from fairopt.benchmarks.ask import Answer
+from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source, verified
 from fairopt.benchmarks.rows import Row, read_json
 from fairopt.errors import InputError
 from fairopt.metrics import StereoSetScores, stereoset_scores

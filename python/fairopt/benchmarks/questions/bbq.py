@@ -21,7 +21,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fairopt.benchmarks.base import Answer, Benchmark, Columns, Item, Metric, Score, Source, verified
+from fairopt.benchmarks.ask import Answer
+from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source, verified
 from fairopt.benchmarks.rows import Row, read_jsonl
 from fairopt.metrics import BbqCounts, BbqItems, BbqScores, BbqVariant, bbq_influence, bbq_scores
 

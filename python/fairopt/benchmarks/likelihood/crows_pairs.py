@@ -21,7 +21,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from fairopt.benchmarks.base import Answer, Benchmark, Columns, Item, Metric, Score, Source, verified
+from fairopt.benchmarks.ask import Answer
+from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source, verified
 from fairopt.benchmarks.rows import read_csv
 from fairopt.metrics import CrowsMetric, crows_margin
 

@@ -24,8 +24,9 @@ from urllib.parse import parse_qsl
 import numpy as np
 import numpy.typing as npt
 
-from fairopt.benchmarks.base import Answer, Benchmark, Columns, Item, Metric, Score, Source
-from fairopt.benchmarks.crows_pairs import preference_metric
+from fairopt.benchmarks.ask import Answer
+from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source
+from fairopt.benchmarks.likelihood.crows_pairs import preference_metric
 from fairopt.benchmarks.rows import Row, read_csv, read_jsonl, read_parquet
 from fairopt.errors import InputError
 

@@ -1,0 +1,1 @@
+"""Benchmarks that compare how likely a model finds texts about different people."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the phantom, whose associations are known: they test the audit itself."""

@@ -1,0 +1,1 @@
+"""Benchmarks that let a model write and measure what it wrote."""
