@@ -60,6 +60,17 @@ class Generation:
     n_tokens: int  # generated, the end token included
     ll: float  # sum of their log p under the model (temperature 1), nats
     finish: Literal["end", "stop", "length"]
+    ids: tuple[int, ...]  # the tokens generated, those after a stop string included
+    prompt_ids: tuple[int, ...]  # what the model read before them
+    truncated: bool  # the prompt lost its beginning to fit the model's window
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """A prompt as tokens."""
+
+    ids: list[int]
+    truncated: bool
 
 
 @dataclass
@@ -121,7 +132,7 @@ def generate(
     return found
 
 
-def _encode(model: Any, tokenizer: Any, prompts: Sequence[str], options: GenerateOptions) -> list[list[int]]:
+def _encode(model: Any, tokenizer: Any, prompts: Sequence[str], options: GenerateOptions) -> list[_Prompt]:
     if model._is_stateful or model.config.is_encoder_decoder:
         raise InputError(
             f"generate: model must be a decoder with a key-value cache, got {type(model).__name__}, which is "
@@ -136,15 +147,16 @@ def _encode(model: Any, tokenizer: Any, prompts: Sequence[str], options: Generat
     for ids in tokens(tokenizer, prompts):
         begins = (tokenizer.bos_token_id is not None or not ids) and ids[:1] != [start]
         whole = [start, *ids] if begins else ids
-        found.append(whole if limit is None else whole[-(limit - options.max_new_tokens) :])
+        kept = whole if limit is None else whole[-(limit - options.max_new_tokens) :]
+        found.append(_Prompt(kept, len(kept) < len(whole)))
     return found
 
 
-def _batches(encoded: Sequence[list[int]], options: GenerateOptions) -> Iterator[list[int]]:
+def _batches(encoded: Sequence[_Prompt], options: GenerateOptions) -> Iterator[list[int]]:
     """Prompts of similar length, the longest first; a single prompt may exceed the budget."""
-    order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
+    order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i].ids))
     while order:
-        width = (len(encoded[order[0]]) + options.max_new_tokens) * (options.samples or 1)
+        width = (len(encoded[order[0]].ids) + options.max_new_tokens) * (options.samples or 1)
         n = max(1, options.token_budget // width)
         yield order[:n]
         order = order[n:]
@@ -162,14 +174,14 @@ def _stream(seed: int, key: str, sample: int) -> np.random.Generator:
 
 
 def _continue(
-    model: Any, tokenizer: Any, encoded: Sequence[list[int]], rows: list[_Row], options: GenerateOptions
+    model: Any, tokenizer: Any, encoded: Sequence[_Prompt], rows: list[_Row], options: GenerateOptions
 ) -> list[tuple[_Row, Generation]]:
     """Grow all rows together; what is finished leaves the batch. Results are in the order of ``rows``."""
     import torch
 
     ends = _end_tokens(model, tokenizer)
     done: dict[int, Generation] = {}
-    steps = _Steps(model, [encoded[prompt] for prompt in dict.fromkeys(row.prompt for row in rows)])
+    steps = _Steps(model, [encoded[prompt].ids for prompt in dict.fromkeys(row.prompt for row in rows)])
     logits = steps.prefill(copies=options.samples or 1)
     growing = list(range(len(rows)))
     while growing:
@@ -179,7 +191,7 @@ def _continue(
             row = rows[index]
             row.ids.append(row.choose(logp[at], options.temperature))
             row.ll += float(logp[at, row.ids[-1]])
-            finished = _finished(tokenizer, row, ends, options)
+            finished = _finished(tokenizer, row, encoded[row.prompt], ends, options)
             if finished is None:
                 kept.append(at)
             else:
@@ -196,17 +208,25 @@ def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
     return {int(token) for token in [*several, tokenizer.eos_token_id] if token is not None}
 
 
-def _finished(tokenizer: Any, row: _Row, ends: set[int], options: GenerateOptions) -> Generation | None:
+def _finished(
+    tokenizer: Any, row: _Row, prompt: _Prompt, ends: set[int], options: GenerateOptions
+) -> Generation | None:
     ended, full = row.ids[-1] in ends, len(row.ids) == options.max_new_tokens
     if not (ended or full or options.stop):
         return None
     text = tokenizer.decode(row.ids[:-1] if ended else row.ids, skip_special_tokens=True)
     cuts = [text.index(stop) for stop in options.stop if stop in text]
-    if cuts:
-        return Generation(text[: min(cuts)], len(row.ids), row.ll, "stop")
-    if ended or full:
-        return Generation(text, len(row.ids), row.ll, "end" if ended else "length")
-    return None
+    if not (cuts or ended or full):
+        return None
+    return Generation(
+        text=text[: min(cuts)] if cuts else text,
+        n_tokens=len(row.ids),
+        ll=row.ll,
+        finish="stop" if cuts else "end" if ended else "length",
+        ids=tuple(row.ids),
+        prompt_ids=tuple(prompt.ids),
+        truncated=prompt.truncated,
+    )
 
 
 class _Steps:
