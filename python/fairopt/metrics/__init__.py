@@ -57,6 +57,14 @@ from fairopt.metrics.rates import (
     true_positive_rate,
 )
 from fairopt.metrics.stereoset import StereoSetScores, stereoset_scores
+from fairopt.metrics.subgroup_auc import (
+    EqualityDifference,
+    SubgroupAuc,
+    equality_difference,
+    generalized_mean,
+    roc_auc,
+    subgroup_auc,
+)
 from fairopt.metrics.text_overlap import BleuOptions, bleu, rouge
 
 __all__ = [
@@ -67,6 +75,7 @@ __all__ = [
     "BleuOptions",
     "CrowsMetric",
     "CrowsPllShared",
+    "EqualityDifference",
     "MetricFrame",
     "PairedFrame",
     "Preference",
@@ -74,6 +83,7 @@ __all__ = [
     "Reliability",
     "ReliabilityBin",
     "StereoSetScores",
+    "SubgroupAuc",
     "WorstGroup",
     "accuracy",
     "ace",
@@ -94,6 +104,7 @@ __all__ = [
     "ece",
     "equal_opportunity_difference",
     "equal_opportunity_ratio",
+    "equality_difference",
     "equalized_odds_difference",
     "equalized_odds_ratio",
     "f1",
@@ -101,6 +112,7 @@ __all__ = [
     "false_negative_rate",
     "false_positive_rate",
     "frame",
+    "generalized_mean",
     "mce",
     "perplexity",
     "precision",
@@ -110,10 +122,12 @@ __all__ = [
     "preference_flips_by",
     "recall",
     "reliability",
+    "roc_auc",
     "rouge",
     "selection_rate",
     "statistical_parity_difference",
     "stereoset_scores",
+    "subgroup_auc",
     "true_negative_rate",
     "true_positive_rate",
     "word_counts",
