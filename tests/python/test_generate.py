@@ -41,7 +41,7 @@ def test_a_batch_equals_single_prompts(build: Any, samples: int | None) -> None:
     together = generate(model, tok, PROMPTS, options)
     same(together, [generate(model, tok, [prompt], options)[0] for prompt in PROMPTS])
     same(together[::-1], generate(model, tok, PROMPTS[::-1], options))
-    same(together, generate(model, tok, PROMPTS, GenerateOptions(12, samples, seed=7, token_budget=1)))
+    same(together, generate(model, tok, PROMPTS, GenerateOptions(12, samples=samples, seed=7, token_budget=1)))
 
 
 def test_greedy_is_that_of_transformers() -> None:
@@ -113,6 +113,33 @@ def test_ends_at_the_end_token_of_model_or_tokenizer() -> None:
     assert generate(model, tok, ["The cat"], GenerateOptions(max_new_tokens=6))[0][0].n_tokens == 1
 
 
+ENDS = list(range(3, 30))  # most letters: a text would end at once
+
+
+@pytest.mark.parametrize("samples", [None, 2])
+def test_a_text_does_not_end_too_soon(samples: int | None) -> None:
+    model, tok = llama(), tokenizer()
+    model.generation_config.eos_token_id = ENDS
+    options = GenerateOptions(max_new_tokens=12, min_new_tokens=8, samples=samples)
+    together = generate(model, tok, PROMPTS, options)
+    assert all(g.n_tokens > 8 for own in together for g in own)
+    assert "end" in {g.finish for own in together for g in own}
+    same(together, [generate(model, tok, [prompt], options)[0] for prompt in PROMPTS])
+
+
+def test_the_fewest_tokens_are_those_of_transformers() -> None:
+    model, tok = llama(), tokenizer()
+    model.generation_config.eos_token_id = ENDS
+    found = generate(model, tok, PROMPTS, GenerateOptions(max_new_tokens=12, min_new_tokens=8))
+    model.generation_config.eos_token_id = [*ENDS, tok.eos_token_id]  # theirs does not ask the tokenizer
+    for prompt, (ours,) in zip(PROMPTS, found, strict=True):
+        ids = torch.tensor([[tok.bos_token_id, *tok(prompt, add_special_tokens=False)["input_ids"]]])
+        both = model.generate(ids, max_new_tokens=12, min_new_tokens=8, do_sample=False)
+        new = both[0, ids.shape[1] :].tolist()
+        assert ours.n_tokens == len(new)
+        assert ours.text == tok.decode(new[: -1 if ours.finish == "end" else None], skip_special_tokens=True)
+
+
 def test_a_long_prompt_keeps_its_end() -> None:
     model, tok = llama(window=16), tokenizer()
     options = GenerateOptions(max_new_tokens=4)
@@ -127,6 +154,10 @@ def test_a_long_prompt_keeps_its_end() -> None:
     [
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
         ({"samples": 0}, "samples must be at least 1, got 0"),
+        (
+            {"max_new_tokens": 4, "min_new_tokens": 5},
+            r"min_new_tokens must be between 0 and max_new_tokens \(4\), got 5",
+        ),
         ({"temperature": 0.0}, "temperature must be positive and finite, got 0.0"),
         ({"stop": ("",)}, "stop must be strings that are not empty"),
         ({"max_new_tokens": 128}, "max_new_tokens must be less than the model's window of 128, got 128"),

@@ -35,6 +35,7 @@ class GenerateOptions:
     """How prompts are continued."""
 
     max_new_tokens: int = 64
+    min_new_tokens: int = 0  # no end token before that many; a stop string still ends the text
     samples: int | None = None  # None: one greedy continuation; k: that many random ones
     temperature: float = 1.0  # of random ones
     stop: tuple[str, ...] = ()  # the text ends before the first of these strings
@@ -48,6 +49,11 @@ class GenerateOptions:
                 raise InputError(f"generate: {name} must be at least {least}, got {value}")
         if not 0 < self.temperature < float("inf"):
             raise InputError(f"generate: temperature must be positive and finite, got {self.temperature}")
+        if not 0 <= self.min_new_tokens <= self.max_new_tokens:
+            raise InputError(
+                f"generate: min_new_tokens must be between 0 and max_new_tokens ({self.max_new_tokens}),"
+                f" got {self.min_new_tokens}"
+            )
         if "" in self.stop:
             raise InputError("generate: stop must be strings that are not empty, got ''")
 
@@ -186,10 +192,14 @@ def _continue(
     growing = list(range(len(rows)))
     while growing:
         logp = logits.double().log_softmax(-1).cpu().numpy()
+        allowed = logp
+        if len(rows[growing[0]].ids) < options.min_new_tokens:  # all rows of a batch have grown alike
+            allowed = logp.copy()
+            allowed[:, sorted(ends)] = -np.inf
         kept = []
         for at, index in enumerate(growing):
             row = rows[index]
-            row.ids.append(row.choose(logp[at], options.temperature))
+            row.ids.append(row.choose(allowed[at], options.temperature))
             row.ll += float(logp[at, row.ids[-1]])
             finished = _finished(tokenizer, row, encoded[row.prompt], ends, options)
             if finished is None:
