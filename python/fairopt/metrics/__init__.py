@@ -65,6 +65,7 @@ from fairopt.metrics.subgroup_auc import (
     roc_auc,
     subgroup_auc,
 )
+from fairopt.metrics.text_health import Health, collapse, health, health_columns, health_of, text_health
 from fairopt.metrics.text_overlap import BleuOptions, bleu, rouge
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "CrowsMetric",
     "CrowsPllShared",
     "EqualityDifference",
+    "Health",
     "MetricFrame",
     "PairedFrame",
     "Preference",
@@ -96,6 +98,7 @@ __all__ = [
     "bleu",
     "brier",
     "byte_counts",
+    "collapse",
     "crows_margin",
     "crows_pll_shared",
     "demographic_parity_difference",
@@ -113,6 +116,9 @@ __all__ = [
     "false_positive_rate",
     "frame",
     "generalized_mean",
+    "health",
+    "health_columns",
+    "health_of",
     "mce",
     "perplexity",
     "precision",
@@ -128,6 +134,7 @@ __all__ = [
     "statistical_parity_difference",
     "stereoset_scores",
     "subgroup_auc",
+    "text_health",
     "true_negative_rate",
     "true_positive_rate",
     "word_counts",

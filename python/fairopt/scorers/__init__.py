@@ -13,8 +13,17 @@ __all__ = ["Number", "Scorer", "get"]
 
 
 def get(name: str) -> Scorer:
-    """The scorer of that name; nothing heavy is loaded before its first text.
+    """The scorer of that name: ``vader`` or ``words:LIST``; nothing heavy is loaded before its first text.
 
     Raises :class:`~fairopt.errors.InputError` for an unknown name, or a file that cannot be used.
     """
-    raise InputError(f"scorer: name must be one of none, got {name!r}")
+    kind, _, rest = name.partition(":")
+    if name == "vader":
+        from fairopt.scorers.vader import Vader
+
+        return Vader()
+    if kind == "words" and rest:
+        from fairopt.scorers.words import word_list
+
+        return word_list(rest)
+    raise InputError(f"scorer: name must be one of vader, words:LIST, got {name!r}")
