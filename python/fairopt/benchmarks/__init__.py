@@ -33,6 +33,9 @@ _FOLDERS = {
     "texts": (
     ),
     "utility": (
+        "arc_challenge",
+        "arc_easy",
+        "boolq",
     ),
     "phantom": (
         "phantom_pairs",

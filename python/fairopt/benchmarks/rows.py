@@ -99,13 +99,13 @@ def read_jsonl(benchmark: str, path: Path) -> Iterator[Row]:
             yield Row(benchmark, place, _parsed(benchmark, place, line))
 
 
-def read_csv(benchmark: str, path: Path, *, delimiter: str = ",") -> Iterator[Row]:
-    """Rows below a head of column names. A row of another length is refused."""
+def read_csv(benchmark: str, path: Path, *, delimiter: str = ",", columns: Sequence[str] = ()) -> Iterator[Row]:
+    """Rows below a head of column names; with ``columns`` the file has none. A row of another length is refused."""
     text = io.StringIO(_text(benchmark, path), newline="")  # a line ends at \r and \n only, and may go on within quotes
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     place = f"{str(path)!r}, line {{}}"
     try:
-        head = next(reader, [])
+        head = list(columns) or next(reader, [])
         if len(set(head)) < len(head) or not head:
             raise InputError(f"{benchmark}: the head of {str(path)!r} must be distinct column names, got {head}")
         start = reader.line_num + 1

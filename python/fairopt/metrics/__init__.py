@@ -31,6 +31,14 @@ from fairopt.metrics.fairness import (
 )
 from fairopt.metrics.frame import frame
 from fairopt.metrics.metric_frame import MetricFrame, WorstGroup
+from fairopt.metrics.multiple_choice import (
+    answer_bits_per_byte,
+    choice_confidence,
+    choice_correct,
+    choice_lead,
+    choice_mass,
+    choices,
+)
 from fairopt.metrics.paired_frame import PairedFrame
 from fairopt.metrics.perplexity import bits_per_byte, byte_counts, perplexity, word_counts
 from fairopt.metrics.preference import (
@@ -89,6 +97,7 @@ __all__ = [
     "WorstGroup",
     "accuracy",
     "ace",
+    "answer_bits_per_byte",
     "average_odds_difference",
     "balanced_accuracy",
     "bbq_influence",
@@ -98,6 +107,11 @@ __all__ = [
     "bleu",
     "brier",
     "byte_counts",
+    "choice_confidence",
+    "choice_correct",
+    "choice_lead",
+    "choice_mass",
+    "choices",
     "collapse",
     "crows_margin",
     "crows_pll_shared",
