@@ -29,6 +29,13 @@ class InputError(FairoptError, ValueError):
     """An argument, a recipe, a file or a folder that cannot be used."""
 
 
+class MissingData(InputError):  # noqa: N818 - the name says what it is
+    """Something that a benchmark needs and is not there: its files, or an ability of the model.
+
+    A suite goes on without that benchmark and says so.
+    """
+
+
 class NotComparable(FairoptError):  # noqa: N818 - the name users read in the documentation
     """Two runs that differ in more than the model: data, template, tokenizer, dtype, BOS rule or engine."""
 

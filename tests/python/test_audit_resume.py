@@ -65,8 +65,8 @@ def finished(original: Path, tmp_path: Path) -> Path:
 def test_files_of_a_run(unbroken: dict[str, bytes]) -> None:
     shards = [name for name in unbroken if name.startswith("shards/")]
     assert len(shards) == 12  # base three times and the variant; 600 items in blocks of 256
-    assert len(unbroken) == len(shards) + 5
-    assert {"run.json", "items/letters.parquet"} <= set(unbroken)
+    assert len(unbroken) == len(shards) + 6
+    assert {"run.json", "left_out.parquet", "items/letters.parquet"} <= set(unbroken)
     assert sorted(name.split("/")[0] for name in unbroken if "/" in name and name not in shards) == [
         "items",
         "models",
@@ -107,11 +107,11 @@ def killed(pair: tuple[str, str], out: Path, rename: int) -> None:
 
 def test_killed_twice_and_resumed(pair: tuple[str, str], unbroken: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "run"
-    killed(pair, out, rename=7)  # two probes, run.json, items, facts, one shard; the second shard is lost
+    killed(pair, out, rename=8)  # two probes, run.json, left_out, items, facts, one shard; the second shard is lost
     assert any(name.endswith(".partial") for name in files(out))
     first = {name: os.stat(out / name).st_mtime_ns for name in files(out) if "00000.parquet" in name}
     assert len(first) == 1
-    killed(pair, out, rename=8)
+    killed(pair, out, rename=9)
     half = {p: p.stat() for p in out.rglob("*.parquet") if "shards" in p.parts and not p.name.startswith(".")}
     assert 1 < len(half) < 12
     run(pair, out)
@@ -225,7 +225,7 @@ def test_full_disk(pair: tuple[str, str], unbroken: dict[str, bytes], tmp_path: 
             run(pair, out)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert list(files(out)) == ["run.json"]
+    assert sorted(files(out)) == ["left_out.parquet", "run.json"]
     run(pair, out)
     assert files(out) == unbroken
 
@@ -253,13 +253,13 @@ def test_bad_arguments_leave_nothing(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("schema", [1, 3])
+@pytest.mark.parametrize("schema", [2, 4])
 def test_runs_of_another_schema_are_refused(pair: tuple[str, str], finished: Path, schema: int) -> None:
     described = json.loads((finished / "run.json").read_text())
     described["descriptor"]["schema"] = schema
     (finished / "run.json").write_text(json.dumps(described))
     for use in (lambda: open_run(finished), lambda: run(pair, finished)):
-        with pytest.raises(InputError, match=rf"run\.json must have schema 2, got {schema}; audit again"):
+        with pytest.raises(InputError, match=rf"run\.json must have schema 3, got {schema}; audit again"):
             use()
 
 

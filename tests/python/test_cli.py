@@ -102,12 +102,14 @@ def test_audit_hands_on_what_was_asked(fake, tmp_path):
     out = tmp_path / "run"
     variants = ("--compress", "nf4", "--compress", "int4:g=32", "--model", "m1")
     options = ("--data", tmp_path, "--out", out, "--policy", "limits.json", "--limit", 5, "--seed", 7)
-    options += ("--base-runs", 4, "--speed", "--lease", 30)
+    options += ("--base-runs", 4, "--speed", "--lease", 30, "--suite", "smoke", "--factor", "chat=on")
     invoke("audit", "base", *variants, "--benchmark", "crows_pairs", *options)
     assert fake.called == {
         "base": "base",
         "variants": ["nf4", "int4:g=32"],
         "models": ["m1"],
+        "suite": "smoke",
+        "factors": {"chat": ["on"]},
         "benchmarks": ["crows_pairs"],
         "data": tmp_path,
         "out": out,

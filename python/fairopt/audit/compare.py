@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from fairopt.audit.gates import Evidence
 from fairopt.audit.paired import Mask, Paired, chosen_rows
 from fairopt.audit.result import Check
 from fairopt.audit.store import Answers
-from fairopt.benchmarks import Benchmark, Item, item_columns
+from fairopt.benchmarks import Answer, Benchmark, Item, Text, item_columns
 from fairopt.errors import NotComparable
 
 COLLAPSE = math.log(10)  # nats a token by which a variant reads the texts worse than its base: ten times the perplexity
@@ -55,14 +55,16 @@ class Scored:
 
     @cached_property
     def ll(self) -> npt.NDArray[np.float64]:
-        """Log-likelihoods of all requests, nats."""
-        return np.array([answer.ll for answers in self.answers.given for answer in answers])
+        """Log-likelihoods of all that the model read or wrote, nats; none of embeddings."""
+        return np.array([answer.ll for answers in self.answers.given for answer in _spoken(answers)])
 
     @cached_property
     def entropy(self) -> npt.NDArray[np.float64]:
-        """Of each item, over its requests as the possible answers, nats; NaN where one has no score."""
-        found = np.empty(len(self.items))
+        """Of each item, over its requests as the possible answers, nats; NaN without scores for all of them."""
+        found = np.full(len(self.items), np.nan)
         for row, answers in enumerate(self.answers.given):
+            if not all(isinstance(answer, Answer) for answer in answers):
+                continue
             ll = np.array([answer.ll for answer in answers])
             p = np.exp(ll - ll.max(initial=-np.inf))
             p /= p.sum()
@@ -70,10 +72,32 @@ class Scored:
         return found
 
     @cached_property
+    def texts(self) -> list[Text]:
+        """All that the model wrote, item by item."""
+        return [a for answers in self.answers.given for a in _spoken(answers) if isinstance(a, Text)]
+
+    @cached_property
     def nats_per_token(self) -> float:
-        """Mean negative log-likelihood of all scored tokens: how well the model reads this benchmark's texts."""
-        tokens = sum(answer.n_tokens for answers in self.answers.given for answer in answers)
-        return -math.fsum(self.ll) / tokens if tokens else math.nan
+        """How surprising the texts are, a token; NaN without tokens.
+
+        Where the model reads: the benchmark's texts to the model. Where it writes: its texts, but for empty ones, to
+        the uncompressed model.
+        """
+        if self.texts:
+            read = [(text.base_ll, text.base_tokens) for text in self.texts if text.text.strip()]
+        else:
+            read = [(a.ll, a.n_tokens) for answers in self.answers.given for a in _spoken(answers)]
+        tokens = sum(n for _, n in read)
+        return -math.fsum(ll for ll, _ in read) / tokens if tokens else math.nan
+
+
+def _spoken(answers: Sequence[Any]) -> Iterator[Answer | Text]:
+    """What has a likelihood, texts one by one."""
+    for answer in answers:
+        if isinstance(answer, tuple):
+            yield from answer
+        elif isinstance(answer, Answer):
+            yield answer
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from importlib import metadata
 from typing import Any
 
 import fairopt
+from fairopt import scorers
 from fairopt.audit.policy import GateSpec, Policy
-from fairopt.benchmarks import Benchmark, Item
+from fairopt.benchmarks import Benchmark, Generate, Item, LogLikelihood
 from fairopt.errors import InputError, NotComparable
 
-SCHEMA = 2
+SCHEMA = 3
 Asking = Sequence[tuple[Benchmark, Sequence[Item]]]  # benchmarks with the items of them that are asked
 
 
@@ -48,6 +49,17 @@ class BenchmarkSpec:
     version: str
     data_hash: str  # over the items themselves: texts, groups, clusters
     n_items: int
+    ask: Mapping[str, Any]  # how its requests are put
+
+    @property
+    def likelihood(self) -> bool:
+        """Whether it asks how likely a continuation is after a context."""
+        return bool(self.ask["kind"] == LogLikelihood.__name__)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it lets the model write."""
+        return bool(self.ask["kind"] == Generate.__name__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,7 @@ class Descriptor:
     ) -> Descriptor:
         """Describe an audit of these models, the base first, over these items."""
         base, *variants = models
-        specs = [BenchmarkSpec(b.name, b.version, hash_items(items), len(items)) for b, items in asked]
+        specs = [BenchmarkSpec(b.name, b.version, hash_items(items), len(items), _ask(b)) for b, items in asked]
         return cls(
             base=base,
             variants=tuple(variants),
@@ -119,6 +131,15 @@ class Descriptor:
             raise InputError(f"open_run: run.json must describe an audit, got {error!r}") from None
 
 
+def _ask(benchmark: Benchmark) -> dict[str, Any]:
+    """As plain data; scorers by their ids, which say what is in their files."""
+    ask = benchmark.ask
+    found = {"kind": type(ask).__name__, **asdict(ask)}
+    if isinstance(ask, Generate):
+        found |= {"stop": list(ask.stop), "scorers": [scorers.get(name).id for name in ask.scorers]}
+    return found
+
+
 def _versions() -> dict[str, str]:
     return {"fairopt": fairopt.__version__, **{name: metadata.version(name) for name in ("torch", "transformers")}}
 
@@ -155,6 +176,7 @@ def _differences(old: Descriptor, new: Descriptor) -> Iterator[tuple[str, Any, A
             else:
                 yield from _compare(f"{was.name}: version", was.version, specs[was.name].version)
                 yield from _compare(f"{was.name}: data", was.data_hash, specs[was.name].data_hash)
+                yield from _compare(f"{was.name}: ask", was.ask, specs[was.name].ask)
     limits = {gate.id: gate for gate in new.gates}
     for gate in old.gates:
         yield from _compare("policy", gate, limits.get(gate.id))

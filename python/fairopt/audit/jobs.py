@@ -10,6 +10,7 @@ from fairopt.audit.descriptor import BenchmarkSpec, Descriptor, ModelSpec, sha25
 from fairopt.models.loglikelihood import ScoreOptions
 
 SHARD_ITEMS = 256
+WRITTEN_SHARD_ITEMS = 32  # where the model writes: it takes longer
 SAMPLE_ITEMS = 128  # of a benchmark, spread evenly: for what needs two models at once
 
 
@@ -86,16 +87,16 @@ def jobs(descriptor: Descriptor) -> list[Job]:
     for scored in passes(descriptor)[descriptor.base_runs :]:
         found.append(facts_job(descriptor, scored.model))
         found += score_jobs(descriptor, scored)
-        found += [shift_job(descriptor, scored.model, benchmark) for benchmark in descriptor.benchmarks]
+        found += shift_jobs(descriptor, scored.model)
     return found
 
 
 def speed_jobs(descriptor: Descriptor) -> list[SpeedJob]:
-    """One a variant, over the texts of the first benchmark."""
-    return [
-        SpeedJob(f"speed/{model_key(descriptor, variant)}.json", variant, descriptor.benchmarks[0])
-        for variant in descriptor.variants
-    ]
+    """One a variant, over the texts of the first benchmark that asks for likelihoods; none without one."""
+    first = next((benchmark for benchmark in descriptor.benchmarks if benchmark.likelihood), None)
+    if first is None:
+        return []
+    return [SpeedJob(f"speed/{model_key(descriptor, variant)}.json", variant, first) for variant in descriptor.variants]
 
 
 def facts_job(descriptor: Descriptor, model: ModelSpec) -> FactsJob:
@@ -106,10 +107,17 @@ def facts_job(descriptor: Descriptor, model: ModelSpec) -> FactsJob:
 def score_jobs(descriptor: Descriptor, scored: Pass) -> Iterator[ScoreJob]:
     """The jobs of one pass, benchmark by benchmark."""
     for benchmark in descriptor.benchmarks:
-        key = _answers_key(descriptor, scored.model, benchmark, options=asdict(scored.options), shard=SHARD_ITEMS)
-        for index, start in enumerate(range(0, benchmark.n_items, SHARD_ITEMS)):
-            block = slice(start, min(start + SHARD_ITEMS, benchmark.n_items))
+        shard = WRITTEN_SHARD_ITEMS if benchmark.writes else SHARD_ITEMS
+        read_by = {"base": model_key(descriptor, descriptor.base)} if benchmark.writes else {}
+        key = _answers_key(descriptor, scored.model, benchmark, options=asdict(scored.options), shard=shard, **read_by)
+        for index, start in enumerate(range(0, benchmark.n_items, shard)):
+            block = slice(start, min(start + shard, benchmark.n_items))
             yield ScoreJob(f"shards/{key}/{index:05d}.parquet", scored.model, scored.options, benchmark, block)
+
+
+def shift_jobs(descriptor: Descriptor, variant: ModelSpec) -> list[ShiftJob]:
+    """One for each benchmark that asks how likely continuations are."""
+    return [shift_job(descriptor, variant, benchmark) for benchmark in descriptor.benchmarks if benchmark.likelihood]
 
 
 def shift_job(descriptor: Descriptor, variant: ModelSpec, benchmark: BenchmarkSpec) -> ShiftJob:
@@ -140,6 +148,7 @@ def _answers_key(descriptor: Descriptor, model: ModelSpec, benchmark: BenchmarkS
             "tokenizer": model.tokenizer_hash,
             "engine": dict(model.engine),
             "benchmark": [benchmark.name, benchmark.version, benchmark.data_hash],
+            "ask": dict(benchmark.ask),
             **how,
         }
     )[:16]

@@ -15,7 +15,7 @@ from fairopt import benchmarks as registry
 from fairopt.audit.analysis import analyse
 from fairopt.audit.compare import Asked, Scored, checks, pairs_of
 from fairopt.audit.descriptor import BenchmarkSpec, Descriptor, ModelSpec, policy_hash
-from fairopt.audit.jobs import SAMPLE_ITEMS, Pass, base_passes, facts_job, passes, score_jobs, shift_job, speed_jobs
+from fairopt.audit.jobs import SAMPLE_ITEMS, Pass, base_passes, facts_job, passes, score_jobs, shift_jobs, speed_jobs
 from fairopt.audit.policy import GateSpec, Policy
 from fairopt.audit.result import AuditResult, Shift, Speed, VariantResult
 from fairopt.audit.shift import shift
@@ -132,8 +132,8 @@ class Run:
     @cached_property
     def _asked(self) -> dict[str, tuple[Benchmark, list[Item]]]:
         found = {}
-        for spec in self.descriptor.benchmarks:
-            benchmark = registry.get(spec.name)
+        specs = self.descriptor.benchmarks
+        for spec, benchmark in zip(specs, registry.get_all([spec.name for spec in specs]), strict=True):
             if benchmark.version != spec.version:
                 raise InputError(
                     f"open_run: {spec.name} must be version {benchmark.version}, got a run with {spec.version}"
@@ -149,16 +149,15 @@ class Run:
         return Facts(**self._store.read_json(facts_job(self.descriptor, model).path))
 
     def _shift(self, variant: ModelSpec) -> tuple[Shift, ...]:
-        d = self.descriptor
         return tuple(
-            shift(spec.name, min(SAMPLE_ITEMS, spec.n_items), self._store.read_columns(shift_job(d, variant, spec)))
-            for spec in d.benchmarks
+            shift(job.benchmark.name, min(SAMPLE_ITEMS, job.benchmark.n_items), self._store.read_columns(job))
+            for job in shift_jobs(self.descriptor, variant)
         )
 
     def _speed(self, variant: ModelSpec) -> Speed | None:
         """None unless it was asked for."""
-        job = next(job for job in speed_jobs(self.descriptor) if job.model == variant)
-        return Speed(**self._store.read_json(job.path)) if self._store.has(job.path) else None
+        job = next((job for job in speed_jobs(self.descriptor) if job.model == variant), None)
+        return Speed(**self._store.read_json(job.path)) if job and self._store.has(job.path) else None
 
     def _result(self, policy: Policy, limits: Sequence[GateSpec]) -> AuditResult:
         d = self.descriptor

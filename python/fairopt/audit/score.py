@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fairopt.audit.asking import ask
 from fairopt.audit.claims import Leases
 from fairopt.audit.descriptor import Asking, Descriptor, ModelSpec
 from fairopt.audit.executors import board, ranks, run_jobs
 from fairopt.audit.jobs import SAMPLE_ITEMS, FactsJob, Job, ScoreJob, ShiftJob, SpeedJob, jobs, speed_jobs
 from fairopt.audit.store import Store
-from fairopt.benchmarks import Answer, Item
+from fairopt.benchmarks import Item
 from fairopt.progress import progress
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def score(
             leases.beat()
             advance(requests)
 
-        worker = _Worker(store, items, base, found, alive)
+        worker = _Worker(store, asked, base, found, alive)
         run_jobs(
             todo,
             leases,
@@ -80,13 +81,14 @@ class _Worker:
     def __init__(
         self,
         store: Store,
-        items: Mapping[str, Sequence[Item]],
+        asked: Asking,
         base: LoadedModel,
         found: Sequence[Candidate],
         advance: Callable[[int], None],
     ) -> None:
         self._store = store
-        self._items = items
+        self._items = {benchmark.name: items for benchmark, items in asked}
+        self._asks = {benchmark.name: benchmark.ask for benchmark, _ in asked}
         self._base = base
         self._found = found
         self._loaded: tuple[ModelSpec, LoadedModel] | None = None
@@ -119,13 +121,9 @@ class _Worker:
         self._store.write_json(job.path, dataclasses.asdict(facts(model)))
 
     def _ask(self, job: ScoreJob, model: LoadedModel) -> None:
-        from fairopt.models.loglikelihood import loglikelihood
-
         block = _block(job, self._items)
-        requests = [request for item in block for request in item.requests]
-        scores = loglikelihood(model.model, model.tokenizer, requests, job.options, advance=self._advance)
-        rows = zip(scores.ll.tolist(), scores.n_tokens.tolist(), scores.greedy.tolist(), strict=True)
-        self._store.write_answers(job.path, block, [Answer(*row) for row in rows], scores.truncated)
+        asked = ask(model, self._base, self._asks[job.benchmark.name], block, job.options, self._advance)
+        self._store.write_answers(job.path, block, asked.given, asked.truncated)
 
     def _set_beside(self, job: ShiftJob, model: LoadedModel) -> None:
         from fairopt.models.divergence import divergence

@@ -2,6 +2,7 @@
 
 run.json                      descriptor, its hash, and the command that replays the audit
 items/<benchmark>.parquet     what was asked: ids, groups, clusters, texts
+left_out.parquet              what was not asked, and why
 models/<key>.json             size and hash of each model after its recipe
 shards/<key>/<index>.parquet  answers of one model to a block of items
 shift/<key>.parquet           how far a variant's next-token distributions lie from the base model's
@@ -19,18 +20,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO, Any
 
 import numpy.typing as npt
 
+from fairopt.audit.answers import from_table, to_table
 from fairopt.audit.jobs import Job
 from fairopt.audit.workers import is_gone, worker
-from fairopt.benchmarks import Answer, Item
+from fairopt.benchmarks import Item
 from fairopt.errors import InputError
 
 RUN = "run.json"
+WHOLE = "all"  # what is left out is the whole benchmark
+_OMISSIONS = "left_out.parquet"
 _PARTIAL = ".partial"
 _PROBE = ".writable"
 
@@ -46,11 +49,20 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Omission:
+    """Something that is not asked."""
+
+    benchmark: str
+    what: str  # an item's id, a place in a file, or WHOLE
+    why: str
+
+
+@dataclass(frozen=True)
 class Answers:
     """What one model says to all requests of a benchmark, item by item."""
 
     item_ids: list[str]
-    given: list[list[Answer]]
+    given: list[list[Any]]  # one a request, of the kind that the benchmark asks for
     truncated: int  # requests whose context was cut to the model's window
 
 
@@ -139,6 +151,8 @@ class Store:
             "contexts": [[context for context, _ in item.requests] for item in items],
             "continuations": [[continuation for _, continuation in item.requests] for item in items],
             "fields": [json.dumps(dict(item.fields), sort_keys=True) for item in items],
+            "system": [item.system for item in items],
+            "prefix": [item.prefix for item in items],
         }
         self._write_table(_items(benchmark), pa.table(columns))
 
@@ -157,37 +171,39 @@ class Store:
                 cluster=row["cluster_id"],
                 requests=tuple(zip(row["contexts"], row["continuations"], strict=True)),
                 fields=json.loads(row["fields"]),
+                system=row["system"],
+                prefix=row["prefix"],
             )
             for row in rows
         ]
 
-    def write_answers(self, name: str, items: Sequence[Item], answers: Sequence[Answer], truncated: int) -> None:
-        """Write the answers to the requests of these items, one after the other."""
+    def write_omissions(self, omitted: Sequence[Omission]) -> None:
+        """Write what is not asked."""
         import pyarrow as pa
 
-        ends = list(accumulate((len(item.requests) for item in items), initial=0))
-        given = [answers[start:end] for start, end in pairwise(ends)]
-        table = pa.table(
-            {
-                "item_id": pa.array([item.id for item in items], pa.string()),
-                "ll": pa.array([[answer.ll for answer in own] for own in given], pa.list_(pa.float64())),
-                "n_tokens": pa.array([[answer.n_tokens for answer in own] for own in given], pa.list_(pa.int64())),
-                "greedy": pa.array([[answer.greedy for answer in own] for own in given], pa.list_(pa.bool_())),
-            }
-        )
+        names = ("benchmark", "what", "why")
+        columns = {name: pa.array([getattr(one, name) for one in omitted], pa.string()) for name in names}
+        self._write_table(_OMISSIONS, pa.table(columns))
+
+    def read_omissions(self) -> list[Omission]:
+        """What :meth:`write_omissions` wrote."""
+        return [Omission(**row) for row in self._read_table(_OMISSIONS).to_pylist()]
+
+    def write_answers(self, name: str, items: Sequence[Item], given: Sequence[Sequence[Any]], truncated: int) -> None:
+        """Write the answers to the requests of these items."""
+        table = to_table([item.id for item in items], given)
         self._write_table(name, table.replace_schema_metadata({"truncated": str(truncated)}))
 
     def read_answers(self, jobs: Iterable[Job]) -> Answers:
         """All shards of one model and benchmark; :class:`~fairopt.errors.InputError` if the run is unfinished."""
         item_ids: list[str] = []
-        given: list[list[Answer]] = []
+        given: list[list[Any]] = []
         truncated = 0
         for job in jobs:
             table = self._read_table(self._finished(job))
-            rows = table.to_pydict()
-            item_ids.extend(rows["item_id"])
-            columns = (rows["ll"], rows["n_tokens"], rows["greedy"])
-            given.extend([Answer(*answer) for answer in zip(*own, strict=True)] for own in zip(*columns, strict=True))
+            ids, own = from_table(table)
+            item_ids.extend(ids)
+            given.extend(own)
             truncated += int(table.schema.metadata[b"truncated"])
         return Answers(item_ids, given, truncated)
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from fairopt.benchmarks import factor
 from fairopt.benchmarks.ask import Ask, LogLikelihood
-from fairopt.errors import InputError
+from fairopt.errors import InputError, MissingData
 
 Columns = Mapping[str, npt.NDArray[Any]]  # the item table of one variant: column name -> one value an item
 
@@ -197,21 +197,20 @@ def verified(benchmark: str, source: Source, data: Path | None) -> dict[str, Pat
     for name, expected in source.files.items():
         fetch = f"fetch it from {source.home}" + (f"; its sha256 must be {expected}" if expected else "")
         if not named:
-            raise InputError(f"{benchmark}: data must be the folder with {name}, got none (set FAIROPT_DATA); {fetch}")
+            raise MissingData(f"{benchmark}: data must be the folder with {name}, got none (set FAIROPT_DATA); {fetch}")
         path = Path(named) / name
         if not source.whole and not path.exists():
             continue
         try:
             actual = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
-            raise InputError(
-                f"{benchmark}: data must hold {name}, got {str(path)!r} ({error.strerror}); {fetch}"
-            ) from None
+            absent = MissingData if isinstance(error, FileNotFoundError) else InputError
+            raise absent(f"{benchmark}: data must hold {name}, got {str(path)!r} ({error.strerror}); {fetch}") from None
         if expected and actual != expected:
             raise InputError(f"{benchmark}: {str(path)!r} must be the official file, got sha256 {actual}; {fetch}")
         found[name] = path
     if not found:
-        raise InputError(
+        raise MissingData(
             f"{benchmark}: data must hold one of {', '.join(source.files)}, got none in {str(named)!r};"
             f" fetch them from {source.home}"
         )

@@ -25,6 +25,11 @@ Models = Annotated[
 Benchmarks = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="See 'fairopt list benchmarks'. Repeatable.")
 ]
+Suite = Annotated[str | None, typer.Option(metavar="NAME", help="Benchmarks under one name: 'fairopt list suites'.")]
+Factors = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=LEVEL", help="Ask at this level too, where a benchmark has the factor. Repeatable."),
+]
 Limits = Annotated[Path | None, typer.Option(help="Limits as YAML, TOML or JSON: docs/gates.md.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only this many items per benchmark: a rehearsal.")]
 BaseRuns = Annotated[int, typer.Option(min=2, help="How often the base is scored: what differs between runs is noise.")]
@@ -41,6 +46,8 @@ def audit(
     compress: Recipes = None,
     model: Models = None,
     benchmark: Benchmarks = None,
+    suite: Suite = None,
+    factor: Factors = None,
     data: Data = None,
     policy: Limits = None,
     junit: Junit = None,
@@ -53,27 +60,24 @@ def audit(
 ) -> None:
     """Compare compressed variants with their baseline: SHIP, HOLD or INCONCLUSIVE, and who pays.
 
-    Several processes that are given the same command share the work, on one machine or on all that see the folder; so
-    do the ranks of torchrun, which return 0 when the audit is complete: 'fairopt gate' turns it into an exit code.
+    Processes that are given the same command share the work, on one machine or on all that see the folder, as do the
+    ranks of torchrun, which return 0 when the audit is complete: 'fairopt gate' turns it into an exit code. Examples:
 
-    Examples:
-
-        fairopt audit phantom --compress nf4 --compress int4:g=32 --out run/
-
-        fairopt audit ./model --compress nf4 --benchmark crows_pairs --data ./data --out run/
+        fairopt audit ./model --compress nf4 --suite core --factor chat=on --data ./data --out run/
 
         torchrun --nproc_per_node=2 -m fairopt.audit ./model --compress nf4 --benchmark crows_pairs --out run/
     """
     with one_line_errors(f"; finished jobs are kept: run the same command again to go on from {out}"):
-        if not compress and not model:
-            raise InputError("audit: variants must be named by --compress RECIPE or --model DIR, got none")
+        _require(compress or model)
         from fairopt.audit.audit import audit as run_audit
 
         run = run_audit(
             base,
             compress or [],
             models=model or [],
-            benchmarks=benchmark or ["phantom_pairs" if base == "phantom" else "crows_pairs"],
+            benchmarks=_named(benchmark, suite, base),
+            suite=suite,
+            factors=_levels(factor or []),
             data=data,
             out=out,
             seed=seed,
@@ -84,6 +88,27 @@ def audit(
             lease=lease,
         )
         raise typer.Exit(_say(run, junit, summary))
+
+
+def _require(variants: list[str] | None) -> None:
+    if not variants:
+        raise InputError("audit: variants must be named by --compress RECIPE or --model DIR, got none")
+
+
+def _named(benchmark: list[str] | None, suite: str | None, base: str) -> list[str]:
+    """What was named, else what suits the base model."""
+    return benchmark or ([] if suite else ["phantom_pairs" if base == "phantom" else "crows_pairs"])
+
+
+def _levels(given: list[str]) -> dict[str, list[str]]:
+    """``["chat=on", "order=reversed"]`` as levels by factor."""
+    found: dict[str, list[str]] = {}
+    for word in given:
+        name, is_there, level = word.partition("=")
+        if not (name and is_there and level):
+            raise InputError(f"audit: factor must be NAME=LEVEL, got {word!r}")
+        found.setdefault(name, []).append(level)
+    return found
 
 
 def _say(run: Run, junit: Path | None, summary: Path | None) -> int:

@@ -78,6 +78,7 @@ def loglikelihood(
     requests: Sequence[Request],
     options: ScoreOptions | None = None,
     *,
+    keep_spaces: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> LogLikelihoods:
     """Sum of ``log p(continuation | context)`` of each request, in the order given.
@@ -94,13 +95,15 @@ def loglikelihood(
     attention under a mask (CUDA, half precision), or, where a trie cannot serve it, in padded batches; ``stats`` of the
     result and :func:`describe` say which and why. It leaves as it came, also after an exception.
 
-    ``advance`` is called with the number of requests just done; without it a progress bar is shown.
+    Spaces that end a context move to the continuation, unless ``keep_spaces``: a chat template's last line break is
+    part of the context. ``advance`` is told the number of requests just done; without it a progress bar is shown.
     Raises :class:`~fairopt.errors.InputError` for a continuation without tokens or longer than the model's window.
     """
     if advance is None:
         with progress("scoring", len(requests), "requests") as bar:
-            return loglikelihood(model, tokenizer, requests, options, advance=bar)
-    return score_encoded(model, encode(tokenizer, requests, window(model)), options or ScoreOptions(), advance)
+            return loglikelihood(model, tokenizer, requests, options, keep_spaces=keep_spaces, advance=bar)
+    encoded = encode(tokenizer, requests, window(model), keep_spaces=keep_spaces)
+    return score_encoded(model, encoded, options or ScoreOptions(), advance)
 
 
 def score_encoded(

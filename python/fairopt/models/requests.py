@@ -56,8 +56,12 @@ def tokens(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [found[text] for text in texts]
 
 
-def encode(tokenizer: Any, requests: Sequence[Request], limit: int | None) -> list[Encoded]:
+def encode(
+    tokenizer: Any, requests: Sequence[Request], limit: int | None, *, keep_spaces: bool = False
+) -> list[Encoded]:
     """Apply the rules; ``limit`` is the model's window in tokens.
+
+    With ``keep_spaces`` what ends the context stays there, as a chat template's last line break must.
 
     Raises :class:`~fairopt.errors.InputError` for a continuation without tokens or longer than the window.
     """
@@ -65,7 +69,7 @@ def encode(tokenizer: Any, requests: Sequence[Request], limit: int | None) -> li
         return []
     start, has_bos = start_token(tokenizer), tokenizer.bos_token_id is not None
     wholes = tokens(tokenizer, [context + continuation for context, continuation in requests])
-    contexts = tokens(tokenizer, [context.rstrip() for context, _ in requests])
+    contexts = tokens(tokenizer, [context if keep_spaces else context.rstrip() for context, _ in requests])
     encoded = []
     for index, (whole, context) in enumerate(zip(wholes, contexts, strict=True)):
         ids, n_targets = [*context, *whole[len(context) :]], len(whole) - len(context)

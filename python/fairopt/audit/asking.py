@@ -1,0 +1,163 @@
+"""Put a benchmark's requests to a model, in the way that its ask says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+from fairopt import scorers
+from fairopt.benchmarks import Answer, Ask, Embed, Generate, Item, LogLikelihood, Masked, Rolling, Text
+
+if TYPE_CHECKING:
+    from fairopt.models.generate import Generation
+    from fairopt.models.loading import LoadedModel
+    from fairopt.models.loglikelihood import ScoreOptions
+
+Advance = Callable[[int], None]  # told how many requests are done; told 0, it knows that work goes on
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What came back."""
+
+    given: list[list[Any]]  # of each item, one an request
+    truncated: int  # requests whose text was cut to the model's window
+
+
+def ask(
+    model: LoadedModel, base: LoadedModel, how: Ask, items: Sequence[Item], options: ScoreOptions, advance: Advance
+) -> Asked:
+    """Answers to all requests of the items. ``base``, the uncompressed model, reads what ``model`` wrote."""
+    if isinstance(how, LogLikelihood):
+        answers, truncated = _loglikelihood(model, how, items, options, advance)
+    elif isinstance(how, Rolling):
+        answers, truncated = _rolling(model, items, options, advance), 0
+    elif isinstance(how, Generate):
+        answers, truncated = _generate(model, base, how, items, options, advance)
+    elif isinstance(how, Masked):
+        answers, truncated = _masked(model, how, items, options, advance), 0
+    else:
+        answers, truncated = _embed(model, how, items, options, advance), 0
+    ends = accumulate((len(item.requests) for item in items), initial=0)
+    return Asked([answers[start:end] for start, end in pairwise(ends)], truncated)
+
+
+def _requests(items: Sequence[Item]) -> list[tuple[str, str]]:
+    return [request for item in items for request in item.requests]
+
+
+def _in_chat(model: LoadedModel, items: Sequence[Item]) -> list[tuple[str, str]]:
+    """The requests with the template around their contexts; an answer after white space begins without its space."""
+    from fairopt.models.chat import chat_prompt
+
+    found = []
+    for item in items:
+        for context, continuation in item.requests:
+            said = chat_prompt(model.tokenizer, context, system=item.system, prefix=item.prefix)
+            found.append((said, continuation.removeprefix(" ") if said[-1:].isspace() else continuation))
+    return found
+
+
+def _loglikelihood(
+    model: LoadedModel, how: LogLikelihood, items: Sequence[Item], options: ScoreOptions, advance: Advance
+) -> tuple[list[Any], int]:
+    from fairopt.models.loglikelihood import loglikelihood
+
+    requests = _in_chat(model, items) if how.chat else _requests(items)
+    found = loglikelihood(model.model, model.tokenizer, requests, options, keep_spaces=how.chat, advance=advance)
+    rows = zip(found.ll.tolist(), found.n_tokens.tolist(), found.greedy.tolist(), strict=True)
+    return [Answer(*row) for row in rows], found.truncated
+
+
+def _rolling(model: LoadedModel, items: Sequence[Item], options: ScoreOptions, advance: Advance) -> list[Any]:
+    from fairopt.models.rolling import rolling_loglikelihood
+
+    texts = [text for _, text in _requests(items)]
+    found = rolling_loglikelihood(model.model, model.tokenizer, texts, options, advance=lambda _: advance(0))
+    advance(len(texts))
+    return [Answer(*row) for row in zip(found.ll.tolist(), found.n_tokens.tolist(), strict=True)]
+
+
+def _masked(
+    model: LoadedModel, how: Masked, items: Sequence[Item], options: ScoreOptions, advance: Advance
+) -> list[Any]:
+    raise NotImplementedError
+
+
+def _embed(model: LoadedModel, how: Embed, items: Sequence[Item], options: ScoreOptions, advance: Advance) -> list[Any]:
+    raise NotImplementedError
+
+
+def _generate(
+    model: LoadedModel,
+    base: LoadedModel,
+    how: Generate,
+    items: Sequence[Item],
+    options: ScoreOptions,
+    advance: Advance,
+) -> tuple[list[Any], int]:
+    from fairopt.models.generate import GenerateOptions, generate
+
+    requests = _in_chat(model, items) if how.chat else _requests(items)
+    keys = [f"{item.id}/{number}" for item in items for number in range(len(item.requests))]
+    turn = slice(None, None, -1) if options.reverse else slice(None)
+    written = generate(
+        model.model,
+        model.tokenizer,
+        [prompt for prompt, _ in requests][turn],
+        GenerateOptions(
+            max_new_tokens=how.max_new_tokens,
+            min_new_tokens=how.min_new_tokens,
+            samples=how.samples,
+            temperature=how.temperature,
+            stop=how.stop,
+            seed=how.seed,
+            token_budget=2 * options.token_budget,
+        ),
+        keys=keys[turn],
+        advance=advance,
+    )[turn]
+    texts = iter(_texts([text for own in written for text in own], base, how, options, advance))
+    return [tuple(next(texts) for _ in own) for own in written], sum(own[0].truncated for own in written)
+
+
+def _texts(
+    written: Sequence[Generation], base: LoadedModel, how: Generate, options: ScoreOptions, advance: Advance
+) -> list[Text]:
+    """Each text with what the base model and the scorers say of it."""
+    read = _read_by(base, written, options, advance)
+    scores: dict[str, list[float]] = {}
+    for name in how.scorers:
+        scorer = scorers.get(name)
+        advance(0)
+        numbers = scorer.score([text.text for text in written])
+        scores |= {f"{scorer.id}/{number}": values.tolist() for number, values in numbers.items()}
+    return [
+        Text(
+            text=text.text,
+            n_tokens=text.n_tokens,
+            ll=text.ll,
+            finish=text.finish,
+            base_ll=read[index],
+            base_tokens=text.n_tokens,
+            scores={name: values[index] for name, values in scores.items()},
+        )
+        for index, text in enumerate(written)
+    ]
+
+
+def _read_by(base: LoadedModel, written: Sequence[Generation], options: ScoreOptions, advance: Advance) -> list[float]:
+    """Log p of the very tokens of each text under the base model, nats; NaN for an empty text."""
+    from fairopt.models.loglikelihood import score_encoded
+    from fairopt.models.requests import Encoded, window
+
+    limit = window(base.model)
+    encoded = []
+    for text in written:
+        ids = [*text.prompt_ids, *text.ids]
+        encoded.append(Encoded(ids if limit is None else ids[-(limit + 1) :], len(text.ids), text.truncated))
+    found = score_encoded(base.model, encoded, options, lambda _: advance(0))
+    return [float(ll) if text.text.strip() else math.nan for text, ll in zip(written, found.ll, strict=True)]
