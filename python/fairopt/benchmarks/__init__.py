@@ -26,6 +26,8 @@ _FOLDERS = {
     "likelihood": (
         "crows_pairs",
         "stereoset",
+        "winobias",
+        "winogender",
     ),
     "questions": (
         "bbq",

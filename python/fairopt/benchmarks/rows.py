@@ -99,6 +99,13 @@ def read_jsonl(benchmark: str, path: Path) -> Iterator[Row]:
             yield Row(benchmark, place, _parsed(benchmark, place, line))
 
 
+def read_lines(benchmark: str, path: Path) -> Iterator[Row]:
+    """Lines of plain text, each as the field ``line``; blank lines are passed over."""
+    for number, line in enumerate(_text(benchmark, path).split("\n"), start=1):
+        if line.strip():
+            yield Row(benchmark, f"{str(path)!r}, line {number}", {"line": line})
+
+
 def read_csv(benchmark: str, path: Path, *, delimiter: str = ",", columns: Sequence[str] = ()) -> Iterator[Row]:
     """Rows below a head of column names; with ``columns`` the file has none. A row of another length is refused."""
     text = io.StringIO(_text(benchmark, path), newline="")  # a line ends at \r and \n only, and may go on within quotes
