@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from masked_models import bert, bytes_, roberta, words
 from random_models import gpt2, llama, save, tokenizer
+from tokenizers import processors
 
 from fairopt.errors import InputError
 from fairopt.models.loading import hash_tokenizer, hash_weights, identified, load_model
@@ -108,3 +110,32 @@ def test_hub_name_without_a_network_is_one_line(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError, match="must be a loadable model, got 'owner/no-such-model'") as caught:
         load_model("owner/no-such-model")
     assert "\n" not in str(caught.value)
+
+
+# ---- masked language models ----
+
+
+def test_a_masked_model_is_loaded_as_one(tmp_path: Path) -> None:
+    for name, model, tok in (("bert", bert(), words()), ("roberta", roberta(), bytes_())):
+        model.save_pretrained(tmp_path / name)
+        tok.save_pretrained(tmp_path / name)
+        loaded = load_model(tmp_path / name)
+        assert (loaded.kind, type(loaded.model)) == ("masked", type(model))
+        assert loaded.weights_hash == identified(model, tok, name).weights_hash
+        assert loaded.tokenizer_hash == hash_tokenizer(tok)
+    assert identified(gpt2(), tokenizer(), "gpt2").kind == "causal"
+
+
+def test_special_tokens_of_a_masked_model_are_part_of_its_hash() -> None:
+    tok = words()
+    before = hash_tokenizer(tok)
+    tok.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A", special_tokens=[("[CLS]", 2)]
+    )
+    assert hash_tokenizer(tok) != before
+
+
+def test_a_masked_model_without_a_mask_token_is_refused(tmp_path: Path) -> None:
+    save(bert(), tmp_path)
+    with pytest.raises(InputError, match="load_model: model must have a mask token, got none in the tokenizer of"):
+        load_model(tmp_path)

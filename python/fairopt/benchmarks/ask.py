@@ -28,11 +28,12 @@ class Rolling:
 
 @dataclass(frozen=True)
 class Masked:
-    """A request to a masked language model; the answer is an :class:`Answer` about the masked tokens.
+    """A request to a masked language model; the :class:`Answer` is about the tokens that the rule hides from it.
 
-    ``shared``: ``(other, text)``, the tokens of ``text`` that ``other`` has too, one masked at a time.
-    ``differing``: the same for the tokens that ``other`` has not, all masked at once.
-    ``fill``: ``(text with BLANK, filling)``, the tokens of the filling, from left to right.
+    ``shared``: an item's two requests are ``("", first)`` and ``("", second)``; hidden is each token that both texts
+    have, one at a time. ``differing``: the same for the tokens that only one has. ``fill``: ``(text with BLANK,
+    filling)``; hidden are the filling's tokens, put in from left to right, and ``ll`` is the log of the *arithmetic
+    mean* of their probabilities. :mod:`fairopt.models.masked_loglikelihood` says it exactly.
     """
 
     rule: Literal["shared", "differing", "fill"]
@@ -54,10 +55,10 @@ class Generate:
 
 @dataclass(frozen=True)
 class Embed:
-    """A request is ``("", text)``; the answer is an :class:`Embedding`."""
+    """A request is ``("", text)``; the answer is an :class:`Embedding` by :func:`fairopt.models.embed.embed`."""
 
     layer: int = -1  # of the hidden states; 0 is the output of the embedding
-    pooling: Literal["mean", "first", "last"] = "mean"
+    pooling: Literal["mean", "tokens", "first", "last"] = "mean"
 
 
 Ask = LogLikelihood | Rolling | Masked | Generate | Embed

@@ -32,7 +32,7 @@ def crows_pll_shared(first: npt.ArrayLike, second: npt.ArrayLike, direction: Seq
     ``first`` is the score of the sentence about the disadvantaged group, which is the more stereotypical one where the
     direction is ``stereo`` and the less stereotypical one where it is ``antistereo``. A score is the sum of
     ``log p`` over the tokens that both sentences share
-    (:func:`fairopt.models.pseudo_loglikelihood.shared_pseudo_loglikelihood`); it is rounded to three decimals *before*
+    (:mod:`fairopt.models.masked_loglikelihood`, rule ``shared``); it is rounded to three decimals *before*
     the comparison, as in the authors' code, and equal scores are neutral.
 
     Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 DType = Literal["float32", "bfloat16", "float16"]
+Kind = Literal["causal", "masked"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 # Facts about a file, not about what the model computes.
@@ -27,20 +28,24 @@ _NOT_ARCHITECTURE = frozenset({"_name_or_path", "architectures", "dtype", "torch
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A causal language model ready to be scored."""
+    """A language model ready to be scored."""
 
     model: Any  # transformers.PreTrainedModel
     tokenizer: Any  # transformers.PreTrainedTokenizerBase
     name: str
     weights_hash: str
     tokenizer_hash: str
+    kind: Kind = "causal"
 
 
 def load_model(name_or_path: str | Path, *, dtype: DType = "float32") -> LoadedModel:
     """Load ``"phantom"``, a Hugging Face folder, or, where that folder does not exist, a name on the Hugging Face hub.
 
+    A model whose configuration names an architecture ``...ForMaskedLM`` is loaded as a masked language model, any other
+    as a causal one; :attr:`LoadedModel.kind` says which.
+
     Raises :class:`~fairopt.errors.InputError` when the folder, its tokenizer or its weights are missing, truncated,
-    incomplete for the architecture, or pickled.
+    incomplete for the architecture, or pickled, and for a masked model whose tokenizer has no mask token.
     """
     if dtype not in get_args(DType):
         raise InputError(f"load_model: dtype must be one of {', '.join(get_args(DType))}, got {dtype!r}")
@@ -53,8 +58,19 @@ def load_model(name_or_path: str | Path, *, dtype: DType = "float32") -> LoadedM
 
 
 def identified(model: Any, tokenizer: Any, name: str) -> LoadedModel:
-    """Put a model that is already in memory beside its hashes; it is not changed."""
-    return LoadedModel(model, tokenizer, name, hash_weights(model), hash_tokenizer(tokenizer))
+    """Put a model that is already in memory beside its hashes; it is not changed.
+
+    Raises :class:`~fairopt.errors.InputError` for a masked model with a tokenizer that has no mask token.
+    """
+    kind = kind_of([type(model).__name__])
+    if kind == "masked" and tokenizer.mask_token_id is None:
+        raise InputError(f"load_model: model must have a mask token, got none in the tokenizer of {name!r}")
+    return LoadedModel(model, tokenizer, name, hash_weights(model), hash_tokenizer(tokenizer), kind)
+
+
+def kind_of(architectures: Sequence[str]) -> Kind:
+    """Which kind of language model the names of its classes say it is."""
+    return "masked" if any(name.endswith("ForMaskedLM") for name in architectures) else "causal"
 
 
 def _folder(name_or_path: str | Path) -> Path | None:
@@ -106,13 +122,16 @@ def load_tokenizer(source: str | Path) -> Any:
 
 def _load_weights(source: str, dtype: DType) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
+    local = Path(source).is_dir()
     with _one_line_errors(source), _quiet():
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(source, local_files_only=local)
+        masked = kind_of(config.architectures or []) == "masked"
+        loaded: Any = (AutoModelForMaskedLM if masked else AutoModelForCausalLM).from_pretrained(
             source,
             dtype=getattr(torch, dtype),
-            local_files_only=Path(source).is_dir(),
+            local_files_only=local,
             use_safetensors=True,
             output_loading_info=True,
         )
@@ -175,11 +194,16 @@ def hash_weights(model: Any) -> str:
 
 
 def hash_tokenizer(tokenizer: Any) -> str:
-    """sha256 over what decides the tokens of a text; neither padding nor truncation nor automatic special tokens do."""
+    """sha256 over what decides the tokens of a text: neither padding nor truncation do.
+
+    Nor do the special tokens that a tokenizer adds itself, but for one with a mask token: masked models read those.
+    """
     parts: dict[str, Any] = {"bos": tokenizer.bos_token_id, "eos": tokenizer.eos_token_id}
     if tokenizer.is_fast:
         spec = json.loads(tokenizer.backend_tokenizer.to_str())
         parts |= {key: spec[key] for key in ("added_tokens", "normalizer", "pre_tokenizer", "model")}
+        if tokenizer.mask_token_id is not None:
+            parts |= {"mask": tokenizer.mask_token_id, "post_processor": spec["post_processor"]}
     else:
         parts |= {"class": type(tokenizer).__name__, "vocab": tokenizer.get_vocab()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
