@@ -29,7 +29,7 @@ PYTHON: dict[str, set[str]] = {
     "compress": {"ops", "formats", "nn"},
     "models": {"ops", "formats", "nn", "phantom"},
     "phantom": {"models"},
-    "scorers": {"metrics"},
+    "scorers": {"metrics", "models"},
     "benchmarks": {"metrics", "phantom", "scorers", "stats"},
     "report": {"audit.result"},
     "audit": {"benchmarks", "compress", "metrics", "models", "report", "scorers", "stats"},

@@ -121,17 +121,23 @@ def load_tokenizer(source: str | Path) -> Any:
 
 
 def _load_weights(source: str, dtype: DType) -> Any:
-    import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
-    local = Path(source).is_dir()
+    with _one_line_errors(source):
+        config = AutoConfig.from_pretrained(source, local_files_only=Path(source).is_dir())
+    masked = kind_of(config.architectures or []) == "masked"
+    return load_whole(AutoModelForMaskedLM if masked else AutoModelForCausalLM, source, dtype)
+
+
+def load_whole(auto_class: Any, source: str, dtype: DType) -> Any:
+    """What an auto class of transformers loads; :class:`~fairopt.errors.InputError` where a tensor is missing."""
+    import torch
+
     with _one_line_errors(source), _quiet():
-        config = AutoConfig.from_pretrained(source, local_files_only=local)
-        masked = kind_of(config.architectures or []) == "masked"
-        loaded: Any = (AutoModelForMaskedLM if masked else AutoModelForCausalLM).from_pretrained(
+        loaded: Any = auto_class.from_pretrained(
             source,
             dtype=getattr(torch, dtype),
-            local_files_only=local,
+            local_files_only=Path(source).is_dir(),
             use_safetensors=True,
             output_loading_info=True,
         )

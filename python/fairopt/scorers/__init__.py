@@ -13,7 +13,7 @@ __all__ = ["Number", "Scorer", "get"]
 
 
 def get(name: str) -> Scorer:
-    """The scorer of that name: ``vader`` or ``words:LIST``; nothing heavy is loaded before its first text.
+    """The scorer of that name: ``vader``, ``words:LIST``, ``onnx:PATH`` or ``hf:PATH``.
 
     Raises :class:`~fairopt.errors.InputError` for an unknown name, or a file that cannot be used.
     """
@@ -26,4 +26,12 @@ def get(name: str) -> Scorer:
         from fairopt.scorers.words import word_list
 
         return word_list(rest)
-    raise InputError(f"scorer: name must be one of vader, words:LIST, got {name!r}")
+    if kind == "onnx" and rest:
+        from fairopt.scorers.onnx import OnnxClassifier
+
+        return OnnxClassifier(rest)
+    if kind == "hf" and rest:
+        from fairopt.scorers.hugging_face import HuggingFaceClassifier
+
+        return HuggingFaceClassifier(rest)
+    raise InputError(f"scorer: name must be one of vader, words:LIST, onnx:PATH, hf:PATH, got {name!r}")
