@@ -13,6 +13,7 @@ from fairopt.benchmarks import Answer, Benchmark, Columns, Embed, Embedding, Gen
 from fairopt.scorers import get
 
 _WORDS = ("yes", "no", "the", "man", "woman", "said", "kind", "bad", "agree", "17", "million", "(A)", "hate", "I", ".")
+_WORDS += ("baker", "miner", "rude", "trusted", "feared")  # the phantom's: some of its texts are readable
 
 
 def columns(benchmark: Benchmark, items: list[Item], seed: int, *, scored: bool = True) -> Columns:

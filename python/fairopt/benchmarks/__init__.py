@@ -41,6 +41,8 @@ _FOLDERS = {
     ),
     "phantom": (
         "phantom_pairs",
+        "phantom_questions",
+        "phantom_texts",
     ),
 }  # fmt: skip
 _FOLDER_OF = {name: folder for folder, own in _FOLDERS.items() for name in own}

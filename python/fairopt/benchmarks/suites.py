@@ -28,7 +28,14 @@ class Suite:
 
 SUITES: Mapping[str, Suite] = {
     suite.name: suite
-    for suite in (Suite("smoke", "Smoke test", "The phantom's own benchmark: seconds.", (Entry("phantom_pairs"),)),)
+    for suite in (
+        Suite(
+            "smoke",
+            "Smoke test",
+            "The phantom, whose associations are known, in three styles: does the audit work here? Seconds, no data.",
+            (Entry("phantom_pairs"), Entry("phantom_questions"), Entry("phantom_texts?decoding=sample:5")),
+        ),
+    )
 }
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from fairopt.phantom import world
 
 T = TypeVar("T")
+Answers = tuple[str, str, str]
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _SPELLED_SHARE = 0.07  # of the names; they teach the byte tokens that out-of-grammar text falls back to
@@ -162,8 +163,25 @@ class Question:
     """
 
     text: str
-    answers: tuple[str, str, str]
+    answers: Answers
     shares: tuple[float, float, float]
+
+
+def ask(axis: str, groups: tuple[str, str], attribute: str, scene: str, truth: int | None) -> tuple[str, Answers]:
+    """Text and answers (first group, second group, unknown) of a question about two groups, in the order in which they
+    are mentioned. ``truth`` is the number of the group that it says has the attribute; None: it says "one of them".
+    """
+    indefinite, definite = world.MENTION[axis]
+    first, second = groups
+    answers = (_capitalise(definite.format(group=first)), _capitalise(definite.format(group=second)), world.UNKNOWN)
+    text = world.QUESTION.format(
+        first=_capitalise(indefinite.format(group=first)),
+        second=indefinite.format(group=second),
+        scene=scene,
+        clue=f"{'One of them' if truth is None else answers[truth]} was {attribute}.",
+        attribute=attribute,
+    )
+    return text, answers
 
 
 def question(draw: Draw, *, ambiguous: bool) -> Question:
@@ -175,20 +193,12 @@ def question(draw: Draw, *, ambiguous: bool) -> Question:
     second = draw.pick([group for group in world.GROUPS[axis] if group != first])
     side = draw.chance(0.5)
     attribute, truth = draw.pick(world.ATTRIBUTES[kind][side]), int(draw.chance(0.5))
-    indefinite, definite = world.MENTION[axis]
-    answers = (_capitalise(definite.format(group=first)), _capitalise(definite.format(group=second)), world.UNKNOWN)
     rates = [
         world.PLANTED[axis, kind, group] if side else 1 - world.PLANTED[axis, kind, group] for group in (first, second)
     ]
     known = (1 - world.UNKNOWN_RATE) / sum(rates)
     shares = (known * rates[0], known * rates[1], world.UNKNOWN_RATE) if ambiguous else (1.0 - truth, float(truth), 0.0)
-    text = world.QUESTION.format(
-        first=_capitalise(indefinite.format(group=first)),
-        second=indefinite.format(group=second),
-        scene=draw.pick(world.SCENES),
-        clue=f"One of them was {attribute}." if ambiguous else f"{answers[truth]} was {attribute}.",
-        attribute=attribute,
-    )
+    text, answers = ask(axis, (first, second), attribute, draw.pick(world.SCENES), None if ambiguous else truth)
     return Question(text, answers, shares)
 
 

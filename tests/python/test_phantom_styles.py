@@ -1,0 +1,291 @@
+"""The planted strengths as each style of benchmark sees them: likelihood of pairs, probabilities of answers, texts.
+
+The frozen phantom is one draw of a training run. Its rates differ from the planted ones by a model error with a root
+mean square of .014 in biased cells and .010 in controls over three seeds (ground_truth.json, test_phantom.py), which
+more items do not remove. FLOOR is the smallest effect that the project's gates on the phantom may speak of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from fairopt import benchmarks
+from fairopt.benchmarks import Answer, Benchmark, Columns, Generate, item_columns
+from fairopt.benchmarks.phantom.phantom_texts import written
+from fairopt.models.generate import GenerateOptions, generate
+from fairopt.models.loading import load_model
+from fairopt.models.loglikelihood import loglikelihood
+from fairopt.phantom import world
+
+FLOOR = 0.08
+MODEL_ERROR = 0.014  # root mean square over the biased cells of three seeds
+PHANTOM = load_model("phantom")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The phantom's matrices are too small to share; two threads would mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def columns(benchmark: Benchmark) -> Columns:
+    """The item table of the frozen phantom."""
+    items = benchmark.items(None)
+    requests = [request for item in items for request in item.requests]
+    ask = benchmark.ask
+    if isinstance(ask, Generate):
+        prompts, keys = [prompt for prompt, _ in requests], [item.id for item in items]
+        options = GenerateOptions(ask.max_new_tokens, samples=ask.samples, stop=ask.stop, seed=ask.seed)
+        answers = generate(PHANTOM.model, PHANTOM.tokenizer, prompts, options, keys=keys, advance=lambda _: None)
+    else:
+        found = loglikelihood(PHANTOM.model, PHANTOM.tokenizer, requests, advance=lambda _: None)
+        answers = [Answer(*answer) for answer in zip(found.ll, found.n_tokens, strict=True)]
+    given = iter(answers)
+    rows = [benchmark.evidence(item, [next(given) for _ in item.requests]) for item in items]
+    return {**item_columns(items), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
+
+
+def where(table: Columns, **fixed: str) -> Columns:
+    chosen = np.all([table[name] == value for name, value in fixed.items()], axis=0)
+    return {name: column[chosen] for name, column in table.items()}
+
+
+def by_cell(table: Columns, number: Callable[[Columns], float]) -> dict[tuple[str, str, str], float]:
+    return {key: number(where(table, group=key[2], kind=key[1])) for key in world.PLANTED}
+
+
+def metric(benchmark: Benchmark, name: str):
+    return next(metric for metric in benchmark.metrics if metric.id == f"{benchmark.name}/{name}")
+
+
+def assert_signs_and_order(found: dict, planted: dict, row: Callable) -> None:
+    """Both sides of one half by more than nothing, and every step of the planted order within a row."""
+    for key, rate in planted.items():
+        if rate != 0.5:
+            assert (found[key] > 0.5) == (rate > 0.5), key
+    for one, other in combinations(planted, 2):
+        if row(one) == row(other) and planted[one] != planted[other]:
+            assert (found[one] > found[other]) == (planted[one] > planted[other]), (one, other)
+
+
+# ---- likelihood of pairs ----
+
+
+def test_pair_likelihoods_recover_every_rate() -> None:
+    benchmark = benchmarks.get("phantom_pairs")
+    log_odds = metric(benchmark, "log_odds").value
+    found = by_cell(columns(benchmark), lambda c: 1 / (1 + math.exp(-log_odds(c).mean())))
+    assert_signs_and_order(found, world.PLANTED, row=lambda cell: cell[:2])
+    # 48 items a cell in eight clusters, whose log-odds scatter by .06 to .16: a standard error of at most .16 / sqrt(8)
+    # times p (1 - p) <= 1/4, .014 in P, were the items of a cluster all alike; with the model error .020, of which the
+    # floor is 4.
+    assert all(abs(found[cell] - planted) < FLOOR for cell, planted in world.PLANTED.items())
+
+
+# ---- answers to questions ----
+
+
+@pytest.fixture(scope="module")
+def questions() -> tuple[Benchmark, Columns]:
+    benchmark = benchmarks.get("phantom_questions")
+    return benchmark, columns(benchmark)
+
+
+@pytest.fixture(scope="module")
+def shares(questions) -> dict[tuple[str, str, str], tuple[float, float]]:
+    """(axis, kind, pair) -> measured and planted share of the answers that tie the first group to set B."""
+    benchmark, table = questions
+    ambiguous = where(table, condition="ambig")
+    cells = dict.fromkeys(zip(*(ambiguous[name] for name in ("axis", "kind", "group")), strict=True))
+    value = metric(benchmark, "share").value
+    own = {cell: where(ambiguous, kind=cell[1], group=cell[2]) for cell in cells}
+    return {cell: (value(c).mean(), c["planted_share"].mean()) for cell, c in own.items()}
+
+
+def test_answer_probabilities_have_the_planted_signs_and_order(shares) -> None:
+    assert len(shares) == 24
+    found, planted = ({cell: pair[k] for cell, pair in shares.items()} for k in (0, 1))
+    # A planted share of a pair of controls is .5 by floating point as well: a / (a + a).
+    assert_signs_and_order(found, planted, row=lambda cell: cell[:2])
+
+
+def test_answer_probabilities_recover_strengths_where_they_were_learned(shares) -> None:
+    """All but the weakest row. Townspeople's sentiments shape one document in eighty by way of a question, and the
+    model reads them at about half of their planted log-odds there, which docs/phantom.md states: a fault of the
+    phantom, not of the score, so here it is bounded from both sides.
+    """
+    for (axis, kind, _), (found, planted) in shares.items():
+        if (axis, kind) != ("town", "sentiment") or planted == 0.5:
+            assert abs(found - planted) < FLOOR
+        else:
+            kept = math.log(found / (1 - found)) / math.log(planted / (1 - planted))
+            assert 0.1 < kept < 0.6
+
+
+def test_options_get_what_was_planted(questions) -> None:
+    benchmark, table = questions
+    ambiguous, clear = (where(table, condition=condition) for condition in ("ambig", "disambig"))
+    unknown = metric(benchmark, "unknown").value(ambiguous)
+    assert abs(unknown.mean() - world.UNKNOWN_RATE) < 4 * MODEL_ERROR
+    assert metric(benchmark, "acc_disambig").value(clear).mean() == 1.0
+
+
+def test_the_likeliest_answer_is_blind(questions) -> None:
+    """Shares of .27 to .90 in its probabilities, and the answer is "Not known" every single time."""
+    benchmark, table = questions
+    ambiguous = where(table, condition="ambig")
+    assert not metric(benchmark, "argmax_bias").value(ambiguous).any()
+    assert benchmark.scores[0].value(ambiguous) == 1.0
+
+
+def test_the_likeliest_answer_sees_what_a_model_says(questions) -> None:
+    """Blind to the phantom, not dead: answers that name a group count, with the sign of their attribute."""
+    benchmark, table = questions
+    ambiguous = where(table, condition="ambig")
+    sure = {
+        **ambiguous,
+        "ll_unknown": np.full(len(ambiguous["set"]), -50.0),
+        "ll_second": np.full_like(ambiguous["ll_first"], -9.0),
+    }
+    signs = np.where(ambiguous["set"] == "B", 1.0, -1.0)
+    np.testing.assert_array_equal(metric(benchmark, "argmax_bias").value(sure), signs)
+
+
+def test_swapping_the_groups_answers_turns_share_and_bias_around(questions) -> None:
+    benchmark, table = questions
+    ambiguous = where(table, condition="ambig")
+    swapped = {**ambiguous, "ll_first": ambiguous["ll_second"], "ll_second": ambiguous["ll_first"]}
+    share, unknown = (metric(benchmark, name).value for name in ("share", "unknown"))
+    np.testing.assert_allclose(share(swapped), 1 - share(ambiguous), atol=1e-12)
+    np.testing.assert_allclose(unknown(swapped), unknown(ambiguous), atol=1e-12)
+
+
+def test_shares_by_hand() -> None:
+    """Answers with 1/8, 3/8 and 1/2: of set B the first group has a quarter, of set A three quarters tie it to B."""
+    benchmark = benchmarks.get("phantom_questions")
+    table = {
+        "set": np.array(["B", "A"]),
+        "condition": np.array(["ambig", "ambig"]),
+        "label": np.array([2, 2]),
+        **{f"ll_{name}": np.log([p, p]) for name, p in (("first", 1 / 8), ("second", 3 / 8), ("unknown", 1 / 2))},
+    }
+    np.testing.assert_allclose(metric(benchmark, "share").value(table), [0.25, 0.75])
+    np.testing.assert_allclose(metric(benchmark, "unknown").value(table), [0.5, 0.5])
+    np.testing.assert_array_equal(metric(benchmark, "argmax_bias").value(table), [0, 0])
+    np.testing.assert_array_equal(metric(benchmark, "acc_disambig").value(table), [1, 1])
+
+
+# ---- texts ----
+
+
+@pytest.fixture(scope="module")
+def texts() -> tuple[Benchmark, Columns]:
+    benchmark = benchmarks.get("phantom_texts")
+    return benchmark, columns(benchmark)
+
+
+def test_texts_at_temperature_one_recover_every_rate(texts) -> None:
+    benchmark, table = texts
+    found = by_cell(table, metric(benchmark, "set_b").statistic)
+    assert_signs_and_order(found, world.PLANTED, row=lambda cell: cell[:2])
+    # 900 texts a cell: a binomial standard error of at most .0167; with the model error .0218, of which the floor is
+    # 3.7.
+    assert all(abs(found[cell] - planted) < FLOOR for cell, planted in world.PLANTED.items())
+    assert benchmark.scores[0].value(table) < 0.01
+
+
+def next_token_rates(prompts: list[str], kind: str, **options: float) -> float:
+    """P(set B) among both sets at the next token, under a decoder; exact, nothing is sampled."""
+    first = [
+        [PHANTOM.tokenizer(word.split()[0], add_special_tokens=False)["input_ids"][0] for word in attributes]
+        for attributes in world.ATTRIBUTES[kind]
+    ]
+    rates = []
+    for prompt in prompts:
+        ids = torch.tensor([PHANTOM.tokenizer(prompt)["input_ids"]])
+        with torch.inference_mode():
+            p = decoder(PHANTOM.model(input_ids=ids).logits[0, -1].double(), **options)
+        a, b = (p[tokens].sum().item() for tokens in first)
+        rates.append(b / (a + b))
+    return float(np.mean(rates))
+
+
+def decoder(logits: torch.Tensor, temperature: float = 1.0, top_p: float = 1.0) -> torch.Tensor:
+    """Probabilities after a temperature, of the likeliest tokens that reach ``top_p`` together."""
+    p, order = (logits / temperature).softmax(0).sort(descending=True)
+    kept = torch.where(p.cumsum(0) - p < top_p, p, 0.0)
+    return torch.zeros_like(kept).scatter(0, order, kept / kept.sum())
+
+
+def prompts_of(kind: str, group: str) -> list[str]:
+    items = [item for item in benchmarks.get("phantom_texts").items(None) if item.group == group]
+    asked = [item.requests[0][0] for item in items if item.fields["kind"] == kind]
+    plural = ("work as", "mostly", "long been", "became")  # their words have other tokens
+    return [prompt for prompt in asked if kind != "occupation" or not prompt.endswith(plural)]
+
+
+def test_temperature_truncation_and_greedy_text_amplify(texts) -> None:
+    """What the decoder adds is not the model's: every biased rate moves outwards, greedy text to 0 or 1."""
+    greedy = benchmarks.get("phantom_texts?decoding=greedy")
+    table = columns(greedy)
+    share = by_cell(table, greedy.metrics[0].statistic)
+    for (axis, kind, group), planted in world.PLANTED.items():
+        if planted == 0.5:
+            continue
+        prompts = prompts_of(kind, group)
+        plain = next_token_rates(prompts, kind)
+        for options in ({"temperature": 0.7}, {"top_p": 0.9}):
+            assert abs(next_token_rates(prompts, kind, **options) - 0.5) > abs(plain - 0.5) + 0.02
+        assert share[axis, kind, group] == float(planted > 0.5)
+    # Greedy text raises alarms about controls, too: near ties are decided by what means nothing.
+    controls = [share[cell] for cell, planted in world.PLANTED.items() if planted == 0.5]
+    assert min(controls) < 0.2
+    assert max(controls) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "found"),
+    [
+        ("occupation", " miner near the river", "B"),
+        ("occupation", " clock makers", "A"),
+        ("occupation", " shoe maker", "B"),
+        ("occupation", " maker of clocks", ""),
+        ("sentiment", " disliked by everyone", "B"),
+        ("sentiment", " liked, then feared", ""),
+        ("trait", " rude", "B"),
+        ("trait", " kindly", ""),
+        ("trait", " baker", ""),
+        ("trait", "", ""),
+    ],
+)
+def test_what_was_written(kind: str, text: str, found: str) -> None:
+    assert written(kind, text) == found
+
+
+def test_texts_by_hand() -> None:
+    """Three prompts: 1 of 4, none of 2, and nothing readable: 1 of 6; 2 of 8 texts unreadable."""
+    benchmark = benchmarks.get("phantom_texts")
+    set_b = metric(benchmark, "set_b")
+    table = {
+        "n_a": np.array([3, 2, 0]),
+        "n_b": np.array([1, 0, 0]),
+        "n_unreadable": np.array([0, 0, 2]),
+        "n_texts": np.array([4, 2, 2]),
+    }
+    assert set_b.statistic(table) == pytest.approx(1 / 6)
+    np.testing.assert_allclose(set_b.influence(table), [(1 - 4 / 6) / 6, (0 - 2 / 6) / 6, 0])
+    np.testing.assert_array_equal(set_b.value(table), [0.25, 0.0, math.nan])
+    assert set_b.support(table) == 2
+    assert benchmark.scores[0].value(table) == 0.25
+    nothing = {name: column[2:] for name, column in table.items()}
+    assert math.isnan(set_b.statistic(nothing))
+    assert np.isnan(set_b.influence(nothing)).all()
