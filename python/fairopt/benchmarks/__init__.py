@@ -38,6 +38,13 @@ _FOLDERS = {
         "arc_challenge",
         "arc_easy",
         "boolq",
+        "commonsense_qa",
+        "lambada",
+        "mmlu",
+        "openbookqa",
+        "piqa",
+        "truthfulqa",
+        "wikitext",
     ),
     "phantom": (
         "phantom_pairs",

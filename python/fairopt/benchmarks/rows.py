@@ -88,12 +88,27 @@ class Row:
 
 def read_json(benchmark: str, path: Path) -> Row:
     """The one object of a JSON file."""
-    return Row(benchmark, repr(str(path)), _parsed(benchmark, repr(str(path)), _text(benchmark, path)))
+    return Row(benchmark, repr(str(path)), _parsed(benchmark, repr(str(path)), read_text(benchmark, path)))
+
+
+def read_json_rows(benchmark: str, path: Path) -> Iterator[Row]:
+    """The objects of a JSON file that is one list of them, counted from 1."""
+    try:
+        entries = json.loads(read_text(benchmark, path))
+    except ValueError as error:
+        raise InputError(f"{benchmark}: {str(path)!r} must be JSON, got {error}") from None
+    if not isinstance(entries, list):
+        raise InputError(f"{benchmark}: {str(path)!r} must be a JSON list, got {type(entries).__name__}")
+    for number, entry in enumerate(entries, start=1):
+        place = f"{str(path)!r}, entry {number}"
+        if not isinstance(entry, dict):
+            raise InputError(f"{benchmark}: {place} must be a JSON object, got {entry!r}")
+        yield Row(benchmark, place, entry)
 
 
 def read_jsonl(benchmark: str, path: Path) -> Iterator[Row]:
     """One object a line; blank lines are passed over."""
-    for number, line in enumerate(_text(benchmark, path).split("\n"), start=1):
+    for number, line in enumerate(read_text(benchmark, path).split("\n"), start=1):
         if line.strip():
             place = f"{str(path)!r}, line {number}"
             yield Row(benchmark, place, _parsed(benchmark, place, line))
@@ -101,14 +116,16 @@ def read_jsonl(benchmark: str, path: Path) -> Iterator[Row]:
 
 def read_lines(benchmark: str, path: Path) -> Iterator[Row]:
     """Lines of plain text, each as the field ``line``; blank lines are passed over."""
-    for number, line in enumerate(_text(benchmark, path).split("\n"), start=1):
+    for number, line in enumerate(read_text(benchmark, path).split("\n"), start=1):
         if line.strip():
             yield Row(benchmark, f"{str(path)!r}, line {number}", {"line": line})
 
 
 def read_csv(benchmark: str, path: Path, *, delimiter: str = ",", columns: Sequence[str] = ()) -> Iterator[Row]:
     """Rows below a head of column names; with ``columns`` the file has none. A row of another length is refused."""
-    text = io.StringIO(_text(benchmark, path), newline="")  # a line ends at \r and \n only, and may go on within quotes
+    text = io.StringIO(
+        read_text(benchmark, path), newline=""
+    )  # a line ends at \r and \n only, and may go on within quotes
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     place = f"{str(path)!r}, line {{}}"
     try:
@@ -142,7 +159,8 @@ def read_parquet(benchmark: str, path: Path) -> Iterator[Row]:
         yield Row(benchmark, f"{str(path)!r}, row {number}", fields)
 
 
-def _text(benchmark: str, path: Path) -> str:
+def read_text(benchmark: str, path: Path) -> str:
+    """The whole of a UTF-8 file, without a byte order mark."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fairopt.benchmarks.base import Item, LeftOut, Source, verified
+from fairopt.benchmarks.base import Item, LeftOut, Source
 from fairopt.benchmarks.utility.ai2_questions import read_questions
 from fairopt.benchmarks.utility.multiple_choice import MultipleChoice, Question
 
@@ -39,7 +39,7 @@ class Arc(MultipleChoice):
 
     def items(self, data: Path | None) -> list[Item]:
         """All test questions in the file's order."""
-        path = self._path(data)
+        path = self.file(data)
         return [
             self.item(
                 Question(
@@ -58,12 +58,8 @@ class Arc(MultipleChoice):
 
     def left_out(self, data: Path | None) -> Sequence[LeftOut]:
         """What the copy as CSV lacks: it holds questions of four options only, without the official ids."""
-        path = self._path(data)
+        path = self.file(data)
         if path.suffix != ".csv":
             return ()
         missing = self.n_items - sum(1 for _ in read_questions(self.name, path, csv_options=4))
         return (LeftOut(f"{missing} of {self.n_items} test questions", f"{path.name} holds questions of four options"),)
-
-    def _path(self, data: Path | None) -> Path:
-        assert self.source is not None
-        return next(iter(verified(self.name, self.source, data).values()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairopt.benchmarks.base import Item, Source, verified
+from fairopt.benchmarks.base import Item, Source
 from fairopt.benchmarks.rows import Row, read_jsonl
 from fairopt.benchmarks.utility.multiple_choice import MultipleChoice, Question
 
@@ -40,11 +40,9 @@ class BoolQ(MultipleChoice):
 
     def items(self, data: Path | None) -> list[Item]:
         """All questions in the file's order."""
-        assert self.source is not None
-        path = next(iter(verified(self.name, self.source, data).values()))
         first_of: dict[str, str] = {}
         items = []
-        for index, row in enumerate(read_jsonl(self.name, path)):
+        for index, row in enumerate(read_jsonl(self.name, self.file(data))):
             passage, name = _passage(row), f"{index:04d}"
             items.append(
                 self.item(

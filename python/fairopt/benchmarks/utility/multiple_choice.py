@@ -10,13 +10,14 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from fairopt.benchmarks.ask import Answer, LogLikelihood
-from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric
+from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, verified
 from fairopt.benchmarks.factor import CHAT, Factor
 from fairopt.benchmarks.rows import Row
 from fairopt.metrics import answer_bits_per_byte, choice_confidence, choice_correct, choice_lead, choices
@@ -63,20 +64,24 @@ class MultipleChoice(Benchmark):
     def declared(self) -> tuple[Metric, ...]:
         """Accuracy, which is gated, and what is described beside it."""
         summed, per_character = log_likelihoods(self.n_options), _per_character(self.n_options)
-        normalised = self._accuracy("acc_norm", "Accuracy per character", per_character, instead_of=f"{self.name}/acc")
-        bits = Metric(
+        normalised = self.accuracy("acc_norm", "Accuracy per character", per_character, instead_of=f"{self.name}/acc")
+        return (self.accuracy("acc", "Accuracy", summed), *([normalised] if self.per_character else []), self.bits())
+
+    def bits(self) -> Metric:
+        """What the right option costs."""
+        return Metric(
             id=f"{self.name}/bits_per_byte",
             title="Bits per byte of the right answer",
             kind="continuous",
             unit="bits",
             harm="higher",
-            value=_bits(summed),
+            value=_bits(log_likelihoods(self.n_options)),
             range=(0.0, math.inf),
             gated=False,
         )
-        return (self._accuracy("acc", "Accuracy", summed), *([normalised] if self.per_character else []), bits)
 
-    def _accuracy(self, name: str, title: str, scores: Table, *, instead_of: str = "") -> Metric:
+    def accuracy(self, name: str, title: str, scores: Table, *, instead_of: str = "") -> Metric:
+        """Share of items whose best option by these scores is the right one."""
         small, large = self.group_margins or (self.margin, self.margin)
         return Metric(
             id=f"{self.name}/{name}",
@@ -94,6 +99,11 @@ class MultipleChoice(Benchmark):
             large_group_margin=large,
             ungated_groups=frozenset() if self.group_margins else frozenset({self.title}),
         )
+
+    def file(self, data: Path | None) -> Path:
+        """The first of its files that is there; raises :class:`~fairopt.errors.InputError` without any."""
+        assert self.source is not None
+        return next(iter(verified(self.name, self.source, data).values()))
 
     def item(self, question: Question, row: Row) -> Item:
         """The question as requests. Raises :class:`~fairopt.errors.InputError`, by its row, for too many options."""
