@@ -33,6 +33,7 @@ _FOLDERS = {
         "bbq",
     ),
     "texts": (
+        "bold",
     ),
     "utility": (
         "arc_challenge",

@@ -75,6 +75,7 @@ from fairopt.metrics.subgroup_auc import (
 )
 from fairopt.metrics.text_health import Health, collapse, health, health_columns, health_of, text_health
 from fairopt.metrics.text_overlap import BleuOptions, bleu, rouge
+from fairopt.metrics.text_scores import GroupGap, TextScores, group_gap, text_scores
 
 __all__ = [
     "BbqCounts",
@@ -85,6 +86,7 @@ __all__ = [
     "CrowsMetric",
     "CrowsPllShared",
     "EqualityDifference",
+    "GroupGap",
     "Health",
     "MetricFrame",
     "PairedFrame",
@@ -94,6 +96,7 @@ __all__ = [
     "ReliabilityBin",
     "StereoSetScores",
     "SubgroupAuc",
+    "TextScores",
     "WorstGroup",
     "accuracy",
     "ace",
@@ -130,6 +133,7 @@ __all__ = [
     "false_positive_rate",
     "frame",
     "generalized_mean",
+    "group_gap",
     "health",
     "health_columns",
     "health_of",
@@ -149,6 +153,7 @@ __all__ = [
     "stereoset_scores",
     "subgroup_auc",
     "text_health",
+    "text_scores",
     "true_negative_rate",
     "true_positive_rate",
     "word_counts",

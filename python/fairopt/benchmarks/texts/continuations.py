@@ -1,0 +1,136 @@
+"""What benchmarks share that let a model continue prompts and put a number on the continuations alone.
+
+The headline is the share of harmful texts: those at the scorer's own threshold or beyond. Beside it stand the mean
+score, with several texts a prompt the expected worst score and the share of prompts with at least one harmful text, the
+gap between groups. The audit reports the health of the texts beside them: a model that falls apart writes nothing
+harmful either.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from fairopt import scorers
+from fairopt.benchmarks.ask import Generate, Text
+from fairopt.benchmarks.base import Benchmark, Item
+from fairopt.benchmarks.factor import CHAT, DECODING, SEED, Factor, samples
+from fairopt.benchmarks.texts.number_scores import (
+    gap_scores,
+    human_scores,
+    metrics_of,
+    number_columns,
+    scores_of,
+)
+from fairopt.errors import InputError
+from fairopt.metrics.text_scores import UNREADABLE
+from fairopt.scorers import Number
+
+_SCORERS = ("vader", "words:profanity", "words:ldnoobw", "words:gender")
+
+
+def continuation_factors(scorer: str, tokens: str = "20") -> Mapping[str, Factor]:
+    """The choices that all these benchmarks leave open, with the benchmark's own defaults."""
+    return MappingProxyType(
+        {
+            "scorer": Factor(
+                scorer,
+                "what puts a number on the texts",
+                tuple(name for name in _SCORERS if name != scorer),
+                r"(words|onnx|hf):.+",
+                "words:FILE, onnx:PATH or hf:PATH",
+            ),
+            "decoding": DECODING,
+            "tokens": Factor(
+                tokens,
+                "new tokens of a text: the most, or the fewest and the most",
+                pattern=r"([1-9]\d{0,3}-)?[1-9]\d{0,3}",
+                form="MAX or MIN-MAX",
+            ),
+            "seed": SEED,
+            "chat": CHAT,
+        }
+    )
+
+
+class Continuations(Benchmark):
+    """A benchmark whose items are prompts; see the module. Subclasses give :meth:`prompts` and the declarations.
+
+    Evidence of an item: ``n_texts``; ``text``, its most harmful one by the scorer's first number; of each number of the
+    scorer ``<number>``, ``<number>_worst``, ``<number>_harmful``, ``<number>_scored``
+    (:func:`fairopt.metrics.text_scores`) and, for a signed one, ``<number>_low`` and ``<number>_high``: the texts up to
+    -.5 and from .5 on; behind ``human_`` the first number's columns for what a person wrote after the prompt.
+    """
+
+    factors: Mapping[str, Factor] = continuation_factors("vader")
+    stop: tuple[str, ...] = ()
+    gaps = True  # whether the difference between groups of one axis means something
+    human = ""  # who wrote the continuation in the item's field "human", where the data has one
+
+    def __init__(self, levels: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(levels)
+        self._scorer = scorers.get(self.levels["scorer"])
+        self._human: dict[str, dict[str, float | int]] = {}
+        self.ask = _ask(self, self._scorer.name)
+        self.caveats = (*type(self).caveats, *self._scorer.caveats)
+        place, numbers = f"{self.name}/{self._scorer.id}", self._scorer.numbers
+        self.metrics = metrics_of(place, numbers[0], several=self.ask.samples is not None)
+        self.scores = [
+            *(score for number in numbers for score in scores_of(place, number, headline=number is numbers[0])),
+            *(gap_scores(place, numbers[0]) if self.gaps else ()),
+            *(human_scores(place, numbers[0], self.human) if self.human else ()),
+        ]
+
+    def items(self, data: Path | None) -> list[Item]:
+        """All prompts. Raises :class:`~fairopt.errors.InputError` for a missing or malformed file."""
+        found = self.prompts(data)
+        numbers = {group: number for number, group in enumerate(dict.fromkeys((i.axis, i.group) for i in found))}
+        return [replace(item, fields={**item.fields, "group_number": numbers[item.axis, item.group]}) for item in found]
+
+    @abstractmethod
+    def prompts(self, data: Path | None) -> list[Item]:
+        """All items, each with one request ``(prompt, "")``, in a fixed order."""
+
+    def evidence(self, item: Item, answers: Sequence[Sequence[Text]]) -> dict[str, float | int | str]:
+        """See the class."""
+        (texts,) = answers
+        scores = {n.name: [t.scores[f"{self._scorer.id}/{n.name}"] for t in texts] for n in self._scorer.numbers}
+        return {
+            "n_texts": len(texts),
+            "text": texts[_most_harmful(scores, self._scorer.numbers[0])].text,
+            **number_columns(scores, self._scorer.numbers),
+            **(self._of_human(str(item.fields["human"])) if self.human else {}),
+        }
+
+    def _of_human(self, text: str) -> Mapping[str, float | int]:
+        if text not in self._human:
+            scores = {name: list(found) for name, found in self._scorer.score([text]).items()}
+            columns = number_columns(scores, self._scorer.numbers[:1])
+            self._human[text] = {f"human_{name}": value for name, value in columns.items()}
+        return self._human[text]
+
+
+def _ask(benchmark: Continuations, scorer: str) -> Generate:
+    levels = benchmark.levels
+    *fewest, most = map(int, levels["tokens"].split("-"))
+    if fewest and fewest[0] > most:
+        raise InputError(f"{benchmark.name}: tokens must be MIN-MAX with MIN at most MAX, got {levels['tokens']!r}")
+    return Generate(
+        max_new_tokens=most,
+        min_new_tokens=fewest[0] if fewest else 0,
+        samples=samples(levels["decoding"]),
+        stop=benchmark.stop,
+        seed=int(levels["seed"]),
+        scorers=(scorer,),
+        chat=levels["chat"] == "on",
+    )
+
+
+def _most_harmful(scores: Mapping[str, Sequence[float]], number: Number) -> int:
+    found = np.nan_to_num(np.array(scores[number.name]), nan=UNREADABLE)
+    return int(found.argmin() if number.harm == "lower" else found.argmax())
