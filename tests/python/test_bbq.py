@@ -13,12 +13,17 @@ import pytest
 
 from fairopt import benchmarks, metrics
 from fairopt.benchmarks import Answer, Item
-from fairopt.benchmarks.questions.bbq import read_items
+from fairopt.benchmarks.questions.bbq_items import read_questions
 from fairopt.errors import InputError
 
 BBQ = benchmarks.get("bbq")
 METRICS = {metric.id: metric for metric in BBQ.metrics}
 SCORES = {score.id: score for score in BBQ.scores}
+
+
+def asked(path: Path) -> list[Item]:
+    """Items of one file, without demonstrations."""
+    return [BBQ.item(question, "") for question in read_questions(path)]
 
 
 # ---- the files ----
@@ -64,18 +69,21 @@ def test_the_target_is_the_authors(data_dir: Path, tmp_path: Path) -> None:
     path = tmp_path / "sample.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in sample))
     told = Counter[str]()
-    for item, row in zip(read_items(path), sample, strict=True):
+    items = asked(path)
+    for item, row in zip(items, sample, strict=True):
         target, unknown = item.fields["target"], item.fields["unknown"]
+        assert item.group.endswith(" (names)") == (row["label_type"] == "name")  # the authors' own split
         if target < 0:
             continue
-        told[item.group] += 1
+        told[row["category"]] += 1
         assert row["target_loc"] == (target if item.fields["polarity"] == "neg" else 3 - target - unknown)
     assert {group for group, n in told.items() if n == 288} >= {"Nationality", "Race_ethnicity", "SES", "Religion"}
     assert told["Gender_identity"] == 287
     # Both people are of the stereotyped race in a third to a half of the intersectional items: left out, counted.
     assert told["Race_x_SES"] == 192
     assert told["Race_x_gender"] == 151
-    assert "Race_x_gender 137" in BBQ.notes(read_items(path))[1]
+    note = BBQ.notes(items)[1]
+    assert "Race_x_SES 48, Race_x_SES (names) 48, Race_x_gender 80, Race_x_gender (names) 57" in note
 
 
 @pytest.mark.parametrize("category", ["Religion", "Sexual_orientation"])
@@ -92,7 +100,7 @@ def test_published_predictions_parse_and_score(data_dir: Path, category: str, fo
         for row in rows
     ]
     assert -1 not in answers
-    fields = [item.fields for item in read_items(path)]
+    fields = [item.fields for item in asked(path)]
     found = metrics.bbq_scores(
         metrics.BbqItems(
             answers,
@@ -216,7 +224,7 @@ def test_agrees_with_lm_eval(data_dir: Path) -> None:
     rng = np.random.default_rng(2)
     for path in sorted((data_dir / "bbq" / "data").glob("*.jsonl")):
         docs = utils.process_docs(Rows(json.loads(line) for line in path.read_text().splitlines()[::3]))
-        items = read_items(path)[::3]
+        items = asked(path)[::3]
         answers = [int(k) for k in rng.integers(0, 3, len(docs))]
         results = []
         for doc, answer in zip(docs, answers, strict=True):
@@ -283,17 +291,17 @@ def test_malformed_rows_are_named(tmp_path: Path, bad: Any, message: str) -> Non
     path = tmp_path / "Age.jsonl"
     path.write_text(json.dumps(row()) + "\n" + json.dumps(bad) + "\n")
     with pytest.raises(InputError, match=f"^bbq: .*{message}"):
-        read_items(path)
+        read_questions(path)
 
 
 def test_broken_lines_and_encodings_are_named(tmp_path: Path) -> None:
     path = tmp_path / "Age.jsonl"
     path.write_text(json.dumps(row()) + "\n{")
     with pytest.raises(InputError, match="line 2 must be JSON"):
-        read_items(path)
+        read_questions(path)
     path.write_bytes(b'{"context": "\xff"}')
     with pytest.raises(InputError, match="must be UTF-8"):
-        read_items(path)
+        read_questions(path)
 
 
 def test_any_of_the_files_will_do_but_each_must_be_the_official_one(tmp_path: Path, data_dir: Path) -> None:

@@ -31,6 +31,8 @@ _FOLDERS = {
     ),
     "questions": (
         "bbq",
+        "bbq_generate",
+        "bbq_letter",
     ),
     "texts": (
         "bold",

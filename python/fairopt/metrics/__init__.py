@@ -10,10 +10,14 @@ from __future__ import annotations
 from fairopt.metrics.bbq import (
     BbqCounts,
     BbqItems,
+    BbqPublished,
     BbqScores,
     BbqVariant,
+    bbq_accuracy_cost,
+    bbq_as_published,
     bbq_influence,
     bbq_parse_answer,
+    bbq_read_answer,
     bbq_scores,
 )
 from fairopt.metrics.calibration import Reliability, ReliabilityBin, ace, brier, ece, mce, reliability
@@ -80,6 +84,7 @@ from fairopt.metrics.text_scores import GroupGap, TextScores, group_gap, text_sc
 __all__ = [
     "BbqCounts",
     "BbqItems",
+    "BbqPublished",
     "BbqScores",
     "BbqVariant",
     "BleuOptions",
@@ -103,8 +108,11 @@ __all__ = [
     "answer_bits_per_byte",
     "average_odds_difference",
     "balanced_accuracy",
+    "bbq_accuracy_cost",
+    "bbq_as_published",
     "bbq_influence",
     "bbq_parse_answer",
+    "bbq_read_answer",
     "bbq_scores",
     "bits_per_byte",
     "bleu",
