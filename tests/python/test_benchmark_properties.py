@@ -9,7 +9,19 @@ import pytest
 
 from fairopt import benchmarks
 from fairopt.audit.paired import Paired
-from fairopt.benchmarks import Answer, Benchmark, Columns, Embed, Embedding, Generate, Item, Text, item_columns
+from fairopt.benchmarks import (
+    Answer,
+    Benchmark,
+    Columns,
+    Cosine,
+    Generate,
+    Item,
+    Similarity,
+    Text,
+    TopWords,
+    Words,
+    item_columns,
+)
 from fairopt.scorers import get
 
 _WORDS = ("yes", "no", "the", "man", "woman", "said", "kind", "bad", "agree", "17", "million", "(A)", "hate", "I", ".")
@@ -26,11 +38,13 @@ def columns(benchmark: Benchmark, items: list[Item], seed: int, *, scored: bool 
     return {**item_columns(items), **{name: np.array([row[name] for row in evidence]) for name in evidence[0]}}
 
 
-def answer(benchmark: Benchmark, rng: np.random.Generator, missing: bool) -> Answer | Embedding | tuple[Text, ...]:
+def answer(benchmark: Benchmark, rng: np.random.Generator, missing: bool) -> Answer | Cosine | Words | tuple[Text, ...]:
     """One random answer of the kind that the benchmark asks for."""
     ask = benchmark.ask
-    if isinstance(ask, Embed):
-        return Embedding(np.full(8, np.nan, np.float32) if missing else rng.normal(size=8).astype(np.float32))
+    if isinstance(ask, Similarity):
+        return Cosine(np.nan if missing else float(rng.uniform(-1, 1)))
+    if isinstance(ask, TopWords):
+        return Words(() if missing else tuple(rng.choice(_WORDS, ask.k)))
     if isinstance(ask, Generate):
         return tuple(text(ask, rng, missing) for _ in range(ask.samples or 1))
     ll = float(rng.integers(-60, 0) / 4)  # quarters of a nat: ties happen

@@ -14,6 +14,7 @@ from transformers import BertConfig, BertModel
 
 from fairopt.errors import InputError
 from fairopt.models.embed import embed
+from fairopt.models.similarity import similarity
 
 TEXTS = ["The cat sat on the mat.", "he ran", "a dog", "The cat was far away, and the dog.", "he ran"]
 # Hidden states of size 10 behind 2 layers: 2**-24 * 10 * sqrt(9), as derived in loglikelihood's docstring, is 2e-6.
@@ -86,3 +87,21 @@ def test_refuses() -> None:
         embed(model, tok, TEXTS, pooling="max")  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"texts\[0\] must have at most 32 tokens, got 42"):
         embed(model, tok, ["cat " * 40])
+
+
+def test_similarity_is_the_mean_cosine() -> None:
+    model, tok = bert(), words()
+    requests = [("the cat", ["a dog", "he ran"]), ("the cat", ["the cat"]), ("a dog", ["a dog", "he ran"])]
+    one = {text: embed(model, tok, [text])[0].astype(np.float64) for text in ("the cat", "a dog", "he ran")}
+
+    def cosine(a: str, b: str) -> float:
+        return float(one[a] @ one[b] / np.sqrt((one[a] @ one[a]) * (one[b] @ one[b])))
+
+    done: list[int] = []
+    found = similarity(model, tok, requests, advance=done.append)
+    expected = [np.mean([cosine(text, other) for other in others]) for text, others in requests]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    assert found[1] == pytest.approx(1, abs=1e-12)
+    assert sum(done) == 3
+    empty = similarity(random_models.gpt2(), random_models.tokenizer(), [("", ["a"]), ("a", ["", "b"]), ("a", ["b"])])
+    assert np.isnan(empty).tolist() == [True, True, False]

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from fairopt.benchmarks import Answer, Embedding, Text
+from fairopt.benchmarks import Answer, Cosine, Text, Words
 
 _ANSWER = ("ll", "n_tokens", "greedy")
 
@@ -23,9 +21,11 @@ def to_table(item_ids: Sequence[str], given: Sequence[Sequence[Any]]) -> Any:
         types = zip(_ANSWER, (pa.float64(), pa.int64(), pa.bool_()), strict=True)
         for name, of in types:
             table[name] = pa.array([[getattr(answer, name) for answer in own] for own in given], pa.list_(of))
-    elif kind is Embedding:
-        vectors = [[answer.vector.tolist() for answer in own] for own in given]
-        table["vector"] = pa.array(vectors, pa.list_(pa.list_(pa.float32())))
+    elif kind is Cosine:
+        table["cosine"] = pa.array([[answer.mean for answer in own] for own in given], pa.list_(pa.float64()))
+    elif kind is Words:
+        words = [[list(answer.words) for answer in own] for own in given]
+        table["words"] = pa.array(words, pa.list_(pa.list_(pa.string())))
     else:
         texts = [
             [[asdict(text) | {"scores": list(text.scores.items())} for text in one] for one in own] for own in given
@@ -53,8 +53,10 @@ def _text_type() -> Any:
 def from_table(table: Any) -> tuple[list[str], list[list[Any]]]:
     """Ids of the items, and the answers of each."""
     rows = table.to_pydict()
-    if "vector" in rows:
-        given: list[list[Any]] = [[Embedding(np.array(vector, np.float32)) for vector in own] for own in rows["vector"]]
+    if "cosine" in rows:
+        given: list[list[Any]] = [[Cosine(mean) for mean in own] for own in rows["cosine"]]
+    elif "words" in rows:
+        given = [[Words(tuple(words)) for words in own] for own in rows["words"]]
     elif "texts" in rows:
         given = [
             [tuple(Text(**text | {"scores": dict(text["scores"])}) for text in one) for one in own]

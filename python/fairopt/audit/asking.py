@@ -9,7 +9,20 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from fairopt import scorers
-from fairopt.benchmarks import Answer, Ask, Embed, Generate, Item, LogLikelihood, Masked, Rolling, Text
+from fairopt.benchmarks import (
+    Answer,
+    Ask,
+    Cosine,
+    Generate,
+    Item,
+    LogLikelihood,
+    Masked,
+    Rolling,
+    Similarity,
+    Text,
+    TopWords,
+    Words,
+)
 
 if TYPE_CHECKING:
     from fairopt.models.generate import Generation
@@ -39,8 +52,10 @@ def ask(
         answers, truncated = _generate(model, base, how, items, options, advance)
     elif isinstance(how, Masked):
         answers, truncated = _masked(model, how, items, options, advance), 0
+    elif isinstance(how, TopWords):
+        answers, truncated = _top_words(model, how, items, options, advance), 0
     else:
-        answers, truncated = _embed(model, how, items, options, advance), 0
+        answers, truncated = _similarity(model, how, items, options, advance), 0
     ends = accumulate((len(item.requests) for item in items), initial=0)
     return Asked([answers[start:end] for start, end in pairwise(ends)], truncated)
 
@@ -84,11 +99,41 @@ def _rolling(model: LoadedModel, items: Sequence[Item], options: ScoreOptions, a
 def _masked(
     model: LoadedModel, how: Masked, items: Sequence[Item], options: ScoreOptions, advance: Advance
 ) -> list[Any]:
-    raise NotImplementedError
+    from fairopt.models.masked_loglikelihood import masked_loglikelihood
+
+    found = masked_loglikelihood(
+        model.model, model.tokenizer, how.rule, _requests(items), token_budget=options.token_budget, advance=advance
+    )
+    return [Answer(*row) for row in zip(found.ll.tolist(), found.n_tokens.tolist(), strict=True)]
 
 
-def _embed(model: LoadedModel, how: Embed, items: Sequence[Item], options: ScoreOptions, advance: Advance) -> list[Any]:
-    raise NotImplementedError
+def _top_words(
+    model: LoadedModel, how: TopWords, items: Sequence[Item], options: ScoreOptions, advance: Advance
+) -> list[Any]:
+    from fairopt.models.top_words import top_words
+
+    texts = [text for text, _ in _requests(items)]
+    budget = options.token_budget
+    found = top_words(model.model, model.tokenizer, texts, how.k, token_budget=budget, advance=advance)
+    return [Words(words) for words in found]
+
+
+def _similarity(
+    model: LoadedModel, how: Similarity, items: Sequence[Item], options: ScoreOptions, advance: Advance
+) -> list[Any]:
+    from fairopt.models.similarity import similarity
+
+    requests = [(text, texts.split("\n")) for text, texts in _requests(items)]
+    found = similarity(
+        model.model,
+        model.tokenizer,
+        requests,
+        how.layer,
+        how.pooling,
+        token_budget=options.token_budget,
+        advance=advance,
+    )
+    return [Cosine(mean) for mean in found.tolist()]
 
 
 def _generate(

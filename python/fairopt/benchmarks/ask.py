@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
 
 @dataclass(frozen=True)
 class LogLikelihood:
@@ -54,14 +51,27 @@ class Generate:
 
 
 @dataclass(frozen=True)
-class Embed:
-    """A request is ``("", text)``; the answer is an :class:`Embedding` by :func:`fairopt.models.embed.embed`."""
+class TopWords:
+    """A request is ``(text with BLANK, lexicon)``; the answer is the :class:`Words` that the model puts in the blank.
+
+    The lexicon, one word a line, is the benchmark's own: the model does not see it.
+    """
+
+    k: int  # words wanted
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """A request is ``(text, texts)``, of the texts one a line; the answer is their mean :class:`Cosine` with the first.
+
+    The cosines are of hidden states (:func:`fairopt.models.embed.embed`).
+    """
 
     layer: int = -1  # of the hidden states; 0 is the output of the embedding
     pooling: Literal["mean", "tokens", "first", "last"] = "mean"
 
 
-Ask = LogLikelihood | Rolling | Masked | Generate | Embed
+Ask = LogLikelihood | Rolling | Masked | Generate | TopWords | Similarity
 
 
 @dataclass(frozen=True)
@@ -86,8 +96,15 @@ class Text:
     scores: Mapping[str, float]  # "<scorer>/<number>": what the ask's scorers say about the text
 
 
-@dataclass(frozen=True, eq=False)
-class Embedding:
-    """A text as a point."""
+@dataclass(frozen=True)
+class Words:
+    """What a model puts in a blank, likeliest first. They are untrusted: escape them wherever they are shown."""
 
-    vector: npt.NDArray[np.float32]  # [hidden size]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """How near a text is to others."""
+
+    mean: float  # in [-1, 1]; NaN where a text has no tokens

@@ -1,0 +1,53 @@
+"""How near a text is to others, by the cosine of hidden states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fairopt.models.embed import Pooling, embed
+from fairopt.progress import progress
+
+
+def similarity(
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[tuple[str, Sequence[str]]],
+    layer: int = -1,
+    pooling: Pooling = "mean",
+    *,
+    token_budget: int = 2048,
+    advance: Callable[[int], None] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Mean cosine of a text with several texts, for each request, in the order given: [n] in [-1, 1].
+
+    It is NaN where a text has no tokens. Vectors are those of :func:`~fairopt.models.embed.embed`, which also says what
+    is refused; equal texts of all requests are read once. ``advance`` is called with the number of requests just done;
+    without it a progress bar is shown.
+    """
+    if advance is None:
+        with progress("comparing", len(requests), "requests") as bar:
+            return similarity(model, tokenizer, requests, layer, pooling, token_budget=token_budget, advance=bar)
+    texts = list(dict.fromkeys(text for one, others in requests for text in (one, *others)))
+    vectors = embed(model, tokenizer, texts, layer, pooling, token_budget=token_budget, advance=lambda _: advance(0))
+    unit = {text: _unit(vector) for text, vector in zip(texts, vectors, strict=True)}
+    # The mean cosine with several vectors is the dot product with the mean of them at unit length.
+    means: dict[tuple[str, ...], npt.NDArray[np.float64]] = {}
+    found = np.empty(len(requests))
+    for index, (one, others) in enumerate(requests):
+        key = tuple(others)
+        if key not in means:
+            means[key] = np.mean([unit[text] for text in key], axis=0)
+        found[index] = unit[one] @ means[key]
+    advance(len(requests))
+    return found
+
+
+def _unit(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """At length 1; NaN for a vector of length 0."""
+    wide = vector.astype(np.float64)
+    length = np.linalg.norm(wide)
+    return wide / length if length > 0 else np.full_like(wide, np.nan)
