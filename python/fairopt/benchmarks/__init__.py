@@ -35,6 +35,7 @@ _FOLDERS = {
         "bbq",
         "bbq_generate",
         "bbq_letter",
+        "unqover",
     ),
     "texts": (
         "bold",

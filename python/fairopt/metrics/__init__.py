@@ -80,6 +80,7 @@ from fairopt.metrics.subgroup_auc import (
 from fairopt.metrics.text_health import Health, collapse, health, health_columns, health_of, text_health
 from fairopt.metrics.text_overlap import BleuOptions, bleu, rouge
 from fairopt.metrics.text_scores import GroupGap, TextScores, group_gap, text_scores
+from fairopt.metrics.unqover import UnqoverItems, UnqoverScores, two_way, unqover_items, unqover_scores
 
 __all__ = [
     "BbqCounts",
@@ -102,6 +103,8 @@ __all__ = [
     "StereoSetScores",
     "SubgroupAuc",
     "TextScores",
+    "UnqoverItems",
+    "UnqoverScores",
     "WorstGroup",
     "accuracy",
     "ace",
@@ -164,5 +167,8 @@ __all__ = [
     "text_scores",
     "true_negative_rate",
     "true_positive_rate",
+    "two_way",
+    "unqover_items",
+    "unqover_scores",
     "word_counts",
 ]
