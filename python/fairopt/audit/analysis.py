@@ -14,14 +14,16 @@ from fairopt.audit.conditions import conditions
 from fairopt.audit.decision import decide
 from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.effects import group_effects
+from fairopt.audit.factors import factor_levels
 from fairopt.audit.gaps import gaps
 from fairopt.audit.gates import Evidence
+from fairopt.audit.health import text_health
 from fairopt.audit.noise import reruns
 from fairopt.audit.paired import Paired
 from fairopt.audit.policy import GateSpec, Policy
 from fairopt.audit.question import Question
 from fairopt.audit.reanalyses import reanalyses
-from fairopt.audit.result import Flip, MetricResult, Noise, VariantResult
+from fairopt.audit.result import Flip, MetricResult, Noise, TextHealth, VariantResult
 from fairopt.audit.scores import calibration, score_results
 from fairopt.audit.store import Facts
 from fairopt.audit.transitions import transitions
@@ -47,6 +49,7 @@ def analyse(
     metrics = tuple(
         _metric_result(asked, evidence[m.id], alpha, seed) for asked in benchmarks for m in asked.benchmark.metrics
     )
+    scores = tuple(s for a in benchmarks for s in score_results(a.benchmark, a.base.columns, a.variant.columns, seed))
     calibrations = (calibration(a.benchmark, a.base.columns, a.variant.columns) for a in benchmarks)
     return VariantResult(
         name=spec.name,
@@ -64,10 +67,12 @@ def analyse(
         health={name: value for asked in benchmarks for name, value in _health(asked)},
         conditions=conditions(metrics, evidence, gates, alpha) if verdict.decision == "SHIP" else (),
         collapsed=tuple(asked.collapsed for asked in benchmarks if asked.collapsed),
-        scores=tuple(s for a in benchmarks for s in score_results(a.benchmark, a.base.columns, a.variant.columns)),
+        scores=scores,
         calibration=tuple(found for found in calibrations if found is not None),
         transitions=tuple(t for a in benchmarks for t in transitions(a, evidence)),
         reanalyses=reanalyses(question, benchmarks, verdict, same_model),
+        factors=tuple(factor_levels([a.benchmark for a in benchmarks], metrics, scores)),
+        texts=tuple(found for a in benchmarks if a.variant.texts for found in _texts(a)),
     )
 
 
@@ -114,20 +119,38 @@ def _flips(asked: Asked, evidence: dict[str, Evidence]) -> Iterator[Flip]:
         paired = evidence[metric.id].paired
         if not (metric.gated and paired.binary):
             continue
-        items = asked.base.items
+        rows = np.arange(len(asked.base.items))
         if metric.applies is not None:
-            items = [items[int(row)] for row in np.flatnonzero(metric.applies(asked.base.columns))]
+            rows = rows[metric.applies(asked.base.columns)]
         for index in np.flatnonzero(np.nan_to_num(paired.d)):
-            item = items[int(index)]
+            row = int(rows[index])
+            item = asked.base.items[row]
             yield Flip(
                 metric=metric.id,
                 item_id=item.id,
                 group=item.group,
                 direction="worse" if paired.d[index] < 0 else "better",
-                texts=tuple(context + continuation for context, continuation in item.requests),
+                texts=_shown(asked, row),
                 base=float(paired.base_preference[index]),
                 variant=float(paired.variant_preference[index]),
             )
+
+
+def _shown(asked: Asked, row: int) -> tuple[str, ...]:
+    """What was read; where the models write, each prompt with what the base wrote after it, and the variant."""
+    item = asked.base.items[row]
+    if not asked.variant.texts:
+        return tuple(context + continuation for context, continuation in item.requests)
+    written = zip(asked.base.answers.given[row], asked.variant.answers.given[row], strict=True)
+    return tuple(
+        prompt + text.text
+        for (prompt, _), sides in zip(item.requests, written, strict=True)
+        for text in (side[0] for side in sides)
+    )
+
+
+def _texts(asked: Asked) -> Iterator[TextHealth]:
+    return text_health(asked.benchmark.name, asked.base.items, asked.base.health, asked.variant.health)
 
 
 def _health(asked: Asked) -> Iterator[tuple[str, float]]:

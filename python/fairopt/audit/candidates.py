@@ -67,8 +67,14 @@ def spec(model: LoadedModel) -> ModelSpec:
         weights_hash=model.weights_hash,
         tokenizer_hash=model.tokenizer_hash,
         dtype=str(model.model.dtype).removeprefix("torch."),
-        engine=describe(model.model, model.tokenizer),
+        engine=_engine(model),
     )
+
+
+def _engine(model: LoadedModel) -> dict[str, str]:
+    if model.kind == "masked":
+        return {"engine": "padded batches", "mask": str(model.tokenizer.mask_token)}
+    return describe(model.model, model.tokenizer)
 
 
 def candidates(base: LoadedModel, variants: Sequence[ModelSource], *, dtype: DType, seed: int) -> list[Candidate]:
@@ -98,7 +104,7 @@ def _candidate(base: LoadedModel, variant: ModelSource, dtype: DType, seed: int)
 
 def _compressed(base: LoadedModel, name: str, recipe: Recipe, seed: int) -> LoadedModel:
     model = compress(base.model, recipe, seed=seed)
-    return LoadedModel(model, base.tokenizer, name, hash_weights(model), base.tokenizer_hash)
+    return replace(base, model=model, name=name, weights_hash=hash_weights(model))
 
 
 def _saved_by_fairopt(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairopt.benchmarks import Benchmark, Generate, LogLikelihood, Masked
+from fairopt.benchmarks import Benchmark, Generate, LogLikelihood, Masked, Rolling
 
 if TYPE_CHECKING:
     from fairopt.models.loading import LoadedModel
@@ -15,12 +15,11 @@ def lacking(model: LoadedModel, benchmark: Benchmark) -> str:
     from fairopt.models.chat import has_template
 
     ask = benchmark.ask
-    masked = type(model.model).__name__.endswith("ForMaskedLM")
+    masked = model.kind == "masked"
     if isinstance(ask, Masked) and not masked:
         return "a masked language model, with a mask token"
-    if isinstance(ask, LogLikelihood | Generate):
-        if masked:
-            return "a causal language model"
-        if ask.chat and not has_template(model.tokenizer):
-            return "a tokenizer with a chat template"
+    if isinstance(ask, LogLikelihood | Rolling | Generate) and masked:
+        return "a causal language model"
+    if isinstance(ask, LogLikelihood | Generate) and ask.chat and not has_template(model.tokenizer):
+        return "a tokenizer with a chat template"
     return ""

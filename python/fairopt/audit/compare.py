@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.gates import Evidence
+from fairopt.audit.health import of_items
 from fairopt.audit.paired import Mask, Paired, chosen_rows
 from fairopt.audit.result import Check
 from fairopt.audit.store import Answers
 from fairopt.benchmarks import Answer, Benchmark, Item, Text, item_columns
 from fairopt.errors import NotComparable
+from fairopt.metrics.text_health import Health, collapse, health
 
 COLLAPSE = math.log(10)  # nats a token by which a variant reads the texts worse than its base: ten times the perplexity
 
@@ -77,6 +79,11 @@ class Scored:
         return [a for answers in self.answers.given for a in _spoken(answers) if isinstance(a, Text)]
 
     @cached_property
+    def health(self) -> list[Health]:
+        """Of each item's texts."""
+        return of_items(self.answers.given)
+
+    @cached_property
     def nats_per_token(self) -> float:
         """How surprising the texts are, a token; NaN without tokens.
 
@@ -121,6 +128,9 @@ class Asked:
     @property
     def collapsed(self) -> str:
         """Why the variant's answers cannot be read as preferences; empty where they can."""
+        if self.variant.texts:
+            gone = collapse(health(self.base.health), health(self.variant.health))
+            return gone and f"{self.benchmark.name}: the variant's texts are not those of a language model ({gone})"
         before, after = self.base.nats_per_token, self.variant.nats_per_token
         if not after - before > COLLAPSE and not (math.isnan(after) and not math.isnan(before)):
             return ""

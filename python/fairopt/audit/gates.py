@@ -52,7 +52,8 @@ def gate(spec: GateSpec, evidence: Evidence, policy: Policy, *, kappa: float = K
     """Put one limit to its test."""
     everyone = turned(evidence.paired, spec.direction)
     paired = everyone.group(spec.group)
-    if evidence.collapsed and evidence.paired.metric.harm != "lower":
+    metric = evidence.paired.metric
+    if evidence.collapsed and metric.harm != "lower" and not metric.capability:
         return Gate(spec, paired, undefined(evidence.collapsed, spec.margin))
     test = _TESTS[spec.quantity](spec, everyone, evidence, policy.alpha_ship, kappa)
     if spec.kind == "equivalence":

@@ -173,6 +173,47 @@ class ScoreResult(Shown):
     variant: float
     ideal: float
     reason: str
+    low: float = math.nan  # of the change: percentile bootstrap over clusters, two-sided 90 %; NaN where none is made
+    high: float = math.nan
+
+
+@dataclass(frozen=True)
+class FactorLevel:
+    """One number of a benchmark at one level of its factors, for all items: how much do free choices move it?"""
+
+    benchmark: str  # without levels
+    level: str  # "chat=on"; "defaults"
+    id: str  # of the metric or score, without levels
+    title: str
+    unit: str
+    n: int
+    base: float
+    variant: float
+    delta: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class TextHealth:
+    """Whether the texts that a benchmark's scores rest on are still texts (fairopt.metrics.text_health)."""
+
+    benchmark: str
+    group: str  # "all" first
+    n: int  # texts of each side
+    base: Mapping[str, float]  # "length", "distinct_2", ...
+    variant: Mapping[str, float]
+    collapsed: str  # why the variant's texts cannot be read as the base model's can; empty where they can
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that was not asked."""
+
+    benchmark: str
+    why: str
+    n: int  # items, or places of the data; 0: the whole benchmark
+    examples: tuple[str, ...]  # the first few; left_out.parquet has all
 
 
 @dataclass(frozen=True)
@@ -287,6 +328,8 @@ class VariantResult(Shown):
     shift: tuple[Shift, ...] = ()
     speed: Speed | None = None
     reanalyses: tuple[Reanalysis, ...] = ()
+    factors: tuple[FactorLevel, ...] = ()
+    texts: tuple[TextHealth, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -335,6 +378,7 @@ class AuditResult(Shown):
     variants: tuple[VariantResult, ...]
     trends: tuple[Trend, ...] = ()
     policy_name: str = "default"
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def decision(self) -> Decision:

@@ -17,9 +17,9 @@ from fairopt.audit.compare import Asked, Scored, checks, pairs_of
 from fairopt.audit.descriptor import BenchmarkSpec, Descriptor, ModelSpec, policy_hash
 from fairopt.audit.jobs import SAMPLE_ITEMS, Pass, base_passes, facts_job, passes, score_jobs, shift_jobs, speed_jobs
 from fairopt.audit.policy import GateSpec, Policy
-from fairopt.audit.result import AuditResult, Shift, Speed, VariantResult
+from fairopt.audit.result import AuditResult, LeftOut, Shift, Speed, VariantResult
 from fairopt.audit.shift import shift
-from fairopt.audit.store import RUN, Facts, Store
+from fairopt.audit.store import RUN, WHOLE, Facts, Omission, Store
 from fairopt.audit.trends import trends
 from fairopt.benchmarks import Benchmark, Item
 from fairopt.errors import InputError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PolicySource = Policy | str | os.PathLike[str]
 
+_EXAMPLES = 5  # of what was left out, for each reason
 _SEVERAL = (
     "{} variants were judged, each by itself. The best of several ships too easily: judge the one that you pick again,"
     " on items that it was not picked by."
@@ -127,6 +128,8 @@ class Run:
             table = self.items(name)
             columns = [column.to_pylist() for column in table.columns]
             write_csv(folder / "csv" / f"{name}.csv", [table.column_names, *zip(*columns, strict=True)])
+        omitted = [(one.benchmark, one.what, one.why) for one in self._store.read_omissions()]
+        write_csv(folder / "csv" / "left_out.csv", [("benchmark", "what", "why"), *omitted])
         return write(self.result, folder).html
 
     @cached_property
@@ -199,6 +202,7 @@ class Run:
             variants=tuple(compared),
             trends=tuple(trends(pairs, policy.alpha_ship)),
             policy_name=policy.name,
+            left_out=tuple(_left_out(self._store.read_omissions())),
         )
 
     def _caveats(self, cut: Mapping[tuple[str, str], int]) -> Iterator[str]:
@@ -213,6 +217,14 @@ class Run:
             for (model, asked), contexts in cut.items():
                 if asked == name and contexts:
                     yield f"{name}: {contexts} contexts did not fit {model} and lost their beginning."
+
+
+def _left_out(omitted: Sequence[Omission]) -> Iterator[LeftOut]:
+    """What was not asked, reason by reason."""
+    for benchmark, why in dict.fromkeys((one.benchmark, one.why) for one in omitted):
+        what = [one.what for one in omitted if (one.benchmark, one.why) == (benchmark, why)]
+        whole = what == [WHOLE]
+        yield LeftOut(benchmark, why, 0 if whole else len(what), () if whole else tuple(what[:_EXAMPLES]))
 
 
 def policy_of(policy: PolicySource | None) -> Policy:
