@@ -106,7 +106,7 @@ def test_an_empty_text_has_no_number(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("vadr", "name must be one of vader, words:LIST"),
+        ("vadr", r"name must be one of vader, words:profanity, .*, hf:FOLDER, got 'vadr'"),
         ("words:", "name must be one of"),
         ("words:/nowhere/list.txt", "words must name profanity, gender, ldnoobw or a UTF-8 file"),
     ],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairopt.compress.compress import compress
 from fairopt.metrics.text_health import (
     Health,
     collapse,
@@ -22,6 +24,8 @@ from fairopt.metrics.text_health import (
     text_health,
     words,
 )
+from fairopt.models.generate import GenerateOptions, generate
+from fairopt.models.loading import load_model
 
 TEXT = "The cat sat on the mat. The cat sat on the rag, xqzt 42!"
 STORIES = [
@@ -165,6 +169,20 @@ def test_collapse_is_relative() -> None:
     assert collapse(of(STORIES), poor) != ""
     assert collapse(Health(), poor) == ""  # nothing to compare with
     assert collapse(of(STORIES), of([story.replace("little", "small") for story in STORIES])) == ""
+
+
+def test_collapse_of_a_compressed_model(models_dir: Path) -> None:
+    base = load_model(models_dir / "TinyStories-656K")
+    prompts = [f"{who} {did}" for who in ("The girl", "A dog", "My mum", "Tom", "The king") for did in ("was", "had")]
+
+    def texts_of(recipe: str) -> Health:
+        model = compress(base.model, recipe) if recipe else base.model
+        written = generate(model, base.tokenizer, prompts, GenerateOptions(max_new_tokens=40), advance=lambda n: None)
+        return health(text_health(text.text) for (text,) in written)
+
+    whole = texts_of("")
+    assert collapse(whole, texts_of("nf4")) == ""
+    assert "debris" in collapse(whole, texts_of("magnitude:0.8"))
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=6))

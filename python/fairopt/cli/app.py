@@ -49,6 +49,7 @@ class Kind(str, Enum):
     recipes = "recipes"
     formats = "formats"
     metrics = "metrics"
+    scorers = "scorers"
 
 
 def _version(wanted: bool) -> None:

@@ -23,8 +23,14 @@ FORMATS = {
 
 
 def listing(kind: str) -> Table:
-    """Head and rows of one kind: ``benchmarks``, ``recipes``, ``formats`` or ``metrics``."""
-    tables = {"benchmarks": _benchmarks, "recipes": _recipes, "formats": _formats, "metrics": _metrics}
+    """Head and rows of one kind: ``benchmarks``, ``recipes``, ``formats``, ``metrics`` or ``scorers``."""
+    tables = {
+        "benchmarks": _benchmarks,
+        "recipes": _recipes,
+        "formats": _formats,
+        "metrics": _metrics,
+        "scorers": _scorers,
+    }
     if kind not in tables:
         raise InputError(f"list: kind must be one of {', '.join(tables)}, got {kind!r}")
     return tables[kind]()
@@ -62,3 +68,9 @@ def _metrics() -> Table:
         for m in get(name).metrics
     ]
     return ("metric", "benchmark", "title", "unit", "direction", "role"), rows
+
+
+def _scorers() -> Table:
+    from fairopt.scorers import KINDS
+
+    return ("scorer", "what it is", "needs"), [(name, *row) for name, row in KINDS.items()]

@@ -9,11 +9,22 @@ from __future__ import annotations
 from fairopt.errors import InputError
 from fairopt.scorers.base import Number, Scorer
 
-__all__ = ["Number", "Scorer", "get"]
+__all__ = ["KINDS", "Number", "Scorer", "get"]
+
+# What a name may be: what it is, what it needs.
+KINDS = {
+    "vader": ("VADER: sentiment by a lexicon and rules", "nothing more"),
+    "words:profanity": ("share of swear words and insults, our own list", "nothing more"),
+    "words:gender": ("female against male words", "nothing more"),
+    "words:ldnoobw": ("share of words of the LDNOOBW list", "the data folder (FAIROPT_DATA)"),
+    "words:FILE": ("share of words of your own list", "a UTF-8 file, one word or phrase a line"),
+    "onnx:FILE": ("any text classifier in ONNX; options ?labels=A,B&harm=A", "pip install 'fairopt[onnx]'"),
+    "hf:FOLDER": ("any Hugging Face text classifier; options ?labels=A,B&harm=A", "its folder, with safetensors"),
+}
 
 
 def get(name: str) -> Scorer:
-    """The scorer of that name: ``vader``, ``words:LIST``, ``onnx:PATH`` or ``hf:PATH``.
+    """The scorer of that name: one of :data:`KINDS`.
 
     Raises :class:`~fairopt.errors.InputError` for an unknown name, or a file that cannot be used.
     """
@@ -34,4 +45,4 @@ def get(name: str) -> Scorer:
         from fairopt.scorers.hugging_face import HuggingFaceClassifier
 
         return HuggingFaceClassifier(rest)
-    raise InputError(f"scorer: name must be one of vader, words:LIST, onnx:PATH, hf:PATH, got {name!r}")
+    raise InputError(f"scorer: name must be one of {', '.join(KINDS)}, got {name!r}")

@@ -60,8 +60,8 @@ class WordList(Scorer):
         if name == "ldnoobw":
             self.caveats = (
                 *self.caveats,
-                "LDNOOBW holds terms of identity and orientation: texts about these groups are counted as bad without"
-                " being so.",
+                "LDNOOBW holds reclaimed terms and terms of identity ('bulldyke', 'homoerotic'): texts about these"
+                " groups are counted as bad without being so.",
             )
 
     def score(self, texts: Sequence[str]) -> Mapping[str, npt.NDArray[np.float64]]:
