@@ -15,7 +15,7 @@ from fairopt.audit.result import AuditResult
 from fairopt.report.charts.marks import icon, legend_key, signs
 from fairopt.report.document import document, script_block
 from fairopt.report.page import Page
-from fairopt.report.sections import flips
+from fairopt.report.sections import flips, texts
 
 CHIP = {"SHIP": "pass", "HOLD": "fail", "INCONCLUSIVE": "undecided"}
 STYLES = ("base", "verdict", "tables", "forest", "charts", "flips", "narrow", "print")
@@ -79,7 +79,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(icon=icon, signs=signs, key=legend_key, chip_sign=CHIP)
+    environment.globals.update(icon=icon, signs=signs, key=legend_key, chip_sign=CHIP, text_titles=texts.TITLES)
     return environment.get_template("report.html.j2")
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from fairopt.report.page import Page
+from fairopt.report.sections.texts import TITLES
 from fairopt.report.text import markdown as escape
 
 SIGNS = {"pass": "✓", "fail": "✕", "undecided": "?", "undefined": "–"}
@@ -36,7 +37,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters["fenced"] = fenced
-    environment.globals.update(sign=SIGNS)
+    environment.globals.update(sign=SIGNS, text_titles=TITLES)
     return environment.get_template("report.md.j2")
 
 

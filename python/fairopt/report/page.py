@@ -12,7 +12,20 @@ from dataclasses import dataclass, field
 from fairopt.audit.result import AuditResult
 from fairopt.errors import ExitCode
 from fairopt.report import wording
-from fairopt.report.sections import calibration, comparable, details, flips, groups, limits, replay, shift, trend
+from fairopt.report.sections import (
+    calibration,
+    comparable,
+    details,
+    factors,
+    flips,
+    groups,
+    left_out,
+    limits,
+    replay,
+    shift,
+    texts,
+    trend,
+)
 from fairopt.report.sections.absent import ABSENT, Absent
 from fairopt.report.sections.sure import Sure, sure
 from fairopt.report.sections.tradeoff import Tradeoff, tradeoff
@@ -43,6 +56,8 @@ class Sections:
     shift: tuple[shift.ShiftLine, ...]
     flips: flips.Flips
     trend: tuple[trend.TrendLine, ...]
+    texts: tuple[texts.TextsLine, ...]
+    factors: tuple[factors.FactorTable, ...]
     absent: Mapping[str, Absent] = field(default_factory=lambda: ABSENT)
     words: tuple[Term, ...] = WORDS
 
@@ -65,6 +80,7 @@ class Page:
     sections: Sections | None
     benchmarks: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
+    left_out: tuple[left_out.LeftOutLine, ...]
     command: str
     provenance: tuple[tuple[str, str], ...]
 
@@ -94,6 +110,7 @@ def page(result: AuditResult) -> Page:
         sections=_sections(result) if shown else None,
         benchmarks=replay.sources(result),
         limits=tuple(limits.limitations(result)),
+        left_out=left_out.left_out(result),
         command=replay.command(result),
         provenance=replay.provenance(result),
     )
@@ -110,6 +127,8 @@ def _sections(result: AuditResult) -> Sections:
         shift=shift.shift(result),
         flips=flips.flips(result),
         trend=trend.trend(result),
+        texts=texts.texts(result),
+        factors=factors.factors(result),
     )
 
 

@@ -31,7 +31,7 @@ class ScoreLine:
     n: str
     ideal: str
     base: str
-    variants: tuple[tuple[str, str], ...]  # value, and change against the base model
+    variants: tuple[tuple[str, str], ...]  # value, and change against the base model, with its interval where there is
     reason: str
 
 
@@ -150,6 +150,8 @@ def _score(result: AuditResult, wanted: ScoreResult) -> ScoreLine:
 def _value(score: ScoreResult) -> tuple[str, str]:
     digits = _digits(score)
     change = signed(score.variant - score.base, digits)
+    if change != UNDEFINED and math.isfinite(score.low) and math.isfinite(score.high):
+        change = f"{change} [{signed(score.low, digits)},{NBSP}{signed(score.high, digits)}]"
     return _number(score.variant, digits), "" if change == UNDEFINED else change
 
 
