@@ -32,6 +32,8 @@ _FOLDERS = {
         "winogender",
     ),
     "questions": (
+        "allocative_adult",
+        "allocative_crime",
         "bbq",
         "bbq_generate",
         "bbq_letter",

@@ -20,7 +20,7 @@ from fairopt.benchmarks.questions.bbq_items import (
     read_questions,
     read_targets,
 )
-from fairopt.errors import InputError
+from fairopt.errors import InputError, MissingData
 
 _DIGESTS = {  # sha256 where we have held the authors' file
     "Age": "46e805b3fc2d8cbd26eeb8e8430d98cf7b2dc9c83574ff3674e8ce4f0fca2a60",
@@ -81,7 +81,7 @@ class BbqBenchmark(Benchmark):
         files = verified(self.name, SOURCE, data)
         metadata = files.pop(METADATA, None)
         if not files:
-            raise InputError(f"{self.name}: data must hold one of {', '.join(SOURCE.files)}, got {METADATA} alone")
+            raise MissingData(f"{self.name}: data must hold one of {', '.join(SOURCE.files)}, got {METADATA} alone")
         targets = read_targets(metadata) if metadata else None
         questions = [question for path in files.values() for question in read_questions(path, targets)]
         shown = self._demonstrations(questions)
