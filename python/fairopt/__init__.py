@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairopt import _core as _core
-    from fairopt import formats, metrics, nn, ops, phantom, stats
+    from fairopt import data, formats, metrics, nn, ops, phantom, stats
     from fairopt.audit.audit import audit
     from fairopt.audit.run import Run, open_run
     from fairopt.compress.compress import compress
@@ -26,6 +26,7 @@ _HOME = {
     "Run": "fairopt.audit.run",
     "audit": "fairopt.audit",
     "compress": "fairopt.compress",
+    "data": "fairopt.data",
     "formats": "fairopt.formats",
     "load": "fairopt.compress.storage",
     "metrics": "fairopt.metrics",
@@ -43,6 +44,7 @@ __all__ = [
     "Run",
     "audit",
     "compress",
+    "data",
     "formats",
     "load",
     "metrics",

@@ -86,25 +86,27 @@ def _cuda() -> str:
     return f"{_core.cuda_status()}; torch sees {devices} device{'' if devices == 1 else 's'}"
 
 
-def _files(source: Source, data: Path | None) -> str:
-    there = [file for file in source.files if data and (data / file).is_file()]
+def _files(name: str, source: Source, folder: Path) -> str:
+    there = [file for file in source.files if (folder / file).is_file()]
     missing = [file for file in source.files if file not in there]
     if not missing:
         return "found"
     if there and not source.whole:
         return f"found {', '.join(there)}"
-    return f"missing {', '.join(missing)}; official home: {source.home}"
+    get = (
+        f"fairopt data fetch {name}"
+        if any(file in source.urls for file in missing)
+        else f"official home: {source.home}"
+    )
+    return f"missing {missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}; {get}"
 
 
 def _benchmarks(data: Path | None) -> list[Finding]:
-    from fairopt.benchmarks import NAMES, get
+    from fairopt.benchmarks import NAMES, data_folder, get
 
-    where = str(data) if data else "no folder named (--data or FAIROPT_DATA)"
-    found = [Finding("data", where)]
+    folder = data_folder(data)
+    found = [Finding("data", str(folder))]
     for name in NAMES:
         source = get(name).source
-        if source is None:
-            found.append(Finding(name, "built in"))
-            continue
-        found.append(Finding(name, _files(source, data)))
+        found.append(Finding(name, _files(name, source, folder) if source and source.files else "built in"))
     return found

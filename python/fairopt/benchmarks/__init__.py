@@ -20,7 +20,18 @@ from fairopt.benchmarks.ask import (
     TopWords,
     Words,
 )
-from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score, Source, item_columns, verified
+from fairopt.benchmarks.base import (
+    Benchmark,
+    Columns,
+    Item,
+    LeftOut,
+    Metric,
+    Score,
+    Source,
+    data_folder,
+    item_columns,
+    verified,
+)
 from fairopt.errors import InputError
 
 OWN_FILE = "file:"  # before the path of your own data
@@ -84,6 +95,7 @@ __all__ = [
     "Text",
     "TopWords",
     "Words",
+    "data_folder",
     "get",
     "get_all",
     "item_columns",

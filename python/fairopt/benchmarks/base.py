@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -107,7 +108,9 @@ class Source:
         str, str | None
     ]  # path below the data folder -> sha256; None: not known, the parser checks what it reads
     whole: bool = True  # False: any of the files will do
-    urls: Mapping[str, str] = field(default_factory=dict)  # path -> where `fairopt data fetch` gets it; absent: by hand
+    # path -> where `fairopt data fetch` gets it: ".../file", ".../archive.zip#member" (or .tar, .tar.gz, .tgz) or, from
+    # a hub, "https://huggingface.co/datasets/OWNER/NAME/resolve/COMMIT/file". Absent: by hand.
+    urls: Mapping[str, str] = field(default_factory=dict)
 
 
 class Benchmark(ABC):
@@ -188,18 +191,27 @@ def item_columns(items: Sequence[Item]) -> Columns:
     return {name: np.asarray(values) for name, values in columns.items()}
 
 
-def verified(benchmark: str, source: Source, data: Path | None) -> dict[str, Path]:
-    """The source's files below ``data`` or, where that is None, ``FAIROPT_DATA``, each with the expected sha256.
+def data_folder(data: Path | None = None) -> Path:
+    """``data``, else the folder that the environment variable ``FAIROPT_DATA`` names, else one in the user's cache."""
+    if data is not None:
+        return data
+    if named := os.environ.get("FAIROPT_DATA"):
+        return Path(named)
+    from platformdirs import user_cache_path
 
-    Raises :class:`~fairopt.errors.InputError` that says where a missing file lives and what its hash must be.
+    return user_cache_path("fairopt") / "data"
+
+
+def verified(benchmark: str, source: Source, data: Path | None) -> dict[str, Path]:
+    """The source's files in :func:`data_folder`, each with the expected sha256.
+
+    Raises :class:`~fairopt.errors.InputError` that says how to get a missing file and what its hash must be.
     """
-    named = data if data is not None else os.environ.get("FAIROPT_DATA")
+    folder = data_folder(data)
     found: dict[str, Path] = {}
     for name, expected in source.files.items():
-        fetch = f"fetch it from {source.home}" + (f"; its sha256 must be {expected}" if expected else "")
-        if not named:
-            raise MissingData(f"{benchmark}: data must be the folder with {name}, got none (set FAIROPT_DATA); {fetch}")
-        path = Path(named) / name
+        path = folder / name
+        fetch = _how_to_get(benchmark, source, name, data) + (f"; its sha256 must be {expected}" if expected else "")
         if not source.whole and not path.exists():
             continue
         try:
@@ -211,8 +223,16 @@ def verified(benchmark: str, source: Source, data: Path | None) -> dict[str, Pat
             raise InputError(f"{benchmark}: {str(path)!r} must be the official file, got sha256 {actual}; {fetch}")
         found[name] = path
     if not found:
+        first = next((name for name in source.files if name in source.urls), "")
         raise MissingData(
-            f"{benchmark}: data must hold one of {', '.join(source.files)}, got none in {str(named)!r};"
-            f" fetch them from {source.home}"
+            f"{benchmark}: data must hold one of {', '.join(source.files)}, got none in {str(folder)!r};"
+            f" {_how_to_get(benchmark, source, first, data)}"
         )
     return found
+
+
+def _how_to_get(benchmark: str, source: Source, name: str, data: Path | None) -> str:
+    if name not in source.urls:
+        return f"fetch it from {source.home} and name its folder by --data or FAIROPT_DATA"
+    where = "" if data is None else f" --data {shlex.quote(str(data))}"
+    return f"get it by 'fairopt data fetch {benchmark.partition('?')[0]}{where}' (from {source.home})"

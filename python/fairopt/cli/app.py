@@ -16,11 +16,13 @@ import typer
 
 from fairopt.cli.audit import audit
 from fairopt.cli.compare import compare
+from fairopt.cli.data import data_app
 from fairopt.cli.errors import one_line_errors as _one_line_errors
 from fairopt.cli.frame import frame
 from fairopt.cli.gate import gate
 from fairopt.cli.options import Data, Seed
 from fairopt.cli.show import show
+from fairopt.cli.table import print_table
 from fairopt.errors import ExitCode
 
 app = typer.Typer(
@@ -122,6 +124,7 @@ app.command()(audit)
 app.command()(gate)
 app.command()(compare)
 app.command()(frame)
+app.add_typer(data_app, name="data")
 
 
 @app.command("list")
@@ -137,7 +140,7 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.ben
     with _one_line_errors():
         from fairopt.cli.listing import listing
 
-        _print_table(*listing(kind.value))
+        print_table(*listing(kind.value))
 
 
 @app.command()
@@ -150,13 +153,6 @@ def doctor(data: Data = None) -> None:
         from fairopt.doctor import diagnose
 
         findings = diagnose(data)
-        _print_table((), [(f.name, f.value if f.works else f"{f.value}  (!)") for f in findings])
+        print_table((), [(f.name, f.value if f.works else f"{f.value}  (!)") for f in findings])
         code = ExitCode.SHIP if all(f.works for f in findings) else ExitCode.USAGE
     raise typer.Exit(code)
-
-
-def _print_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    lines = [head, *rows] if head else rows
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

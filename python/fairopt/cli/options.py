@@ -13,3 +13,4 @@ Data = Annotated[
 ]
 Junit = Annotated[Path | None, typer.Option(help="Write the gates as JUnit XML here.")]
 Summary = Annotated[Path | None, typer.Option(help="Write a Markdown summary for a pull request here.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
