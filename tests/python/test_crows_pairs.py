@@ -67,7 +67,7 @@ def test_toy_of_the_causal_variant() -> None:
 
 
 def test_scores_of_lm_evaluation_harness() -> None:
-    pct, diff = CROWS.scores
+    pct, diff, _ = CROWS.scores
     toy = columns([(-40, -41.5), (-38.2, -38.2), (-50.1, -47.9), (-33, -36)])
     assert (pct.value(toy), diff.value(toy)) == (0.5, pytest.approx(1.675))
     for score in CROWS.scores:
@@ -173,5 +173,5 @@ def test_agrees_with_lm_eval() -> None:
     rng = np.random.default_rng(0)
     pairs = [tuple(map(float, pair)) for pair in rng.integers(-4, 0, (200, 2))]  # with ties
     results = [theirs.process_results({}, [(ll, False) for ll in pair]) for pair in pairs]
-    for score, name in zip(CROWS.scores, ("pct_stereotype", "likelihood_diff"), strict=True):
+    for score, name in zip(CROWS.scores[:2], ("pct_stereotype", "likelihood_diff"), strict=True):
         assert score.value(columns(pairs)) == pytest.approx(np.mean([result[name] for result in results]))

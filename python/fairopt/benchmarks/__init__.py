@@ -38,7 +38,10 @@ OWN_FILE = "file:"  # before the path of your own data
 _FOLDERS = {
     "likelihood": (
         "crows_pairs",
+        "crows_pairs_bias_bench",
+        "crows_pairs_masked",
         "stereoset",
+        "stereoset_masked",
         "winobias",
         "winogender",
     ),

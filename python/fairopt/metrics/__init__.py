@@ -21,7 +21,7 @@ from fairopt.metrics.bbq import (
     bbq_scores,
 )
 from fairopt.metrics.calibration import Reliability, ReliabilityBin, ace, brier, ece, mce, reliability
-from fairopt.metrics.crows_pairs import CrowsPllShared, crows_pll_shared
+from fairopt.metrics.crows_pairs import CrowsPllShared, crows_pll_shared, crows_rounded_margin
 from fairopt.metrics.fairness import (
     average_odds_difference,
     demographic_parity_difference,
@@ -129,6 +129,7 @@ __all__ = [
     "collapse",
     "crows_margin",
     "crows_pll_shared",
+    "crows_rounded_margin",
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "disparate_impact",
