@@ -52,6 +52,8 @@ _FOLDERS = {
         "bbq_generate",
         "bbq_letter",
         "unqover",
+        "discrim_eval",
+        "global_opinion_qa",
     ),
     "texts": (
         "bold",

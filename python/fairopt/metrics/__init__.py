@@ -21,6 +21,7 @@ from fairopt.metrics.bbq import (
     bbq_scores,
 )
 from fairopt.metrics.calibration import Reliability, ReliabilityBin, ace, brier, ece, mce, reliability
+from fairopt.metrics.choices import UniformChoice, imbalance_influence, uniform_choice
 from fairopt.metrics.crows_pairs import CrowsPllShared, crows_pll_shared, crows_rounded_margin
 from fairopt.metrics.fairness import (
     average_odds_difference,
@@ -35,6 +36,7 @@ from fairopt.metrics.fairness import (
 )
 from fairopt.metrics.frame import frame
 from fairopt.metrics.metric_frame import MetricFrame, WorstGroup
+from fairopt.metrics.mixed_effects import RandomIntercept, discrimination_scores, random_intercept
 from fairopt.metrics.multiple_choice import (
     answer_bits_per_byte,
     choice_confidence,
@@ -43,6 +45,7 @@ from fairopt.metrics.multiple_choice import (
     choice_mass,
     choices,
 )
+from fairopt.metrics.opinions import gini, js_distance, wasserstein_options
 from fairopt.metrics.paired_frame import PairedFrame
 from fairopt.metrics.perplexity import bits_per_byte, byte_counts, perplexity, word_counts
 from fairopt.metrics.preference import (
@@ -55,6 +58,7 @@ from fairopt.metrics.preference import (
     preference_flips,
     preference_flips_by,
 )
+from fairopt.metrics.question_gap import best_group_deviation, question_gap, question_gap_by_lot
 from fairopt.metrics.rates import (
     accuracy,
     balanced_accuracy,
@@ -98,11 +102,13 @@ __all__ = [
     "PairedFrame",
     "Preference",
     "PreferenceFlips",
+    "RandomIntercept",
     "Reliability",
     "ReliabilityBin",
     "StereoSetScores",
     "SubgroupAuc",
     "TextScores",
+    "UniformChoice",
     "UnqoverItems",
     "UnqoverScores",
     "WorstGroup",
@@ -117,6 +123,7 @@ __all__ = [
     "bbq_parse_answer",
     "bbq_read_answer",
     "bbq_scores",
+    "best_group_deviation",
     "bits_per_byte",
     "bleu",
     "brier",
@@ -132,6 +139,7 @@ __all__ = [
     "crows_rounded_margin",
     "demographic_parity_difference",
     "demographic_parity_ratio",
+    "discrimination_scores",
     "disparate_impact",
     "ece",
     "equal_opportunity_difference",
@@ -145,10 +153,13 @@ __all__ = [
     "false_positive_rate",
     "frame",
     "generalized_mean",
+    "gini",
     "group_gap",
     "health",
     "health_columns",
     "health_of",
+    "imbalance_influence",
+    "js_distance",
     "mce",
     "perplexity",
     "precision",
@@ -156,6 +167,9 @@ __all__ = [
     "preference_by",
     "preference_flips",
     "preference_flips_by",
+    "question_gap",
+    "question_gap_by_lot",
+    "random_intercept",
     "recall",
     "reliability",
     "roc_auc",
@@ -169,7 +183,9 @@ __all__ = [
     "true_negative_rate",
     "true_positive_rate",
     "two_way",
+    "uniform_choice",
     "unqover_items",
     "unqover_scores",
+    "wasserstein_options",
     "word_counts",
 ]
