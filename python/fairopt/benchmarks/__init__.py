@@ -51,9 +51,9 @@ _FOLDERS = {
         "bbq",
         "bbq_generate",
         "bbq_letter",
-        "unqover",
         "discrim_eval",
         "global_opinion_qa",
+        "unqover",
     ),
     "texts": (
         "bold",

@@ -279,10 +279,8 @@ def _read(path: Path) -> dict[tuple[str, Persona], str]:
 
 
 def _persona(row: Row) -> Persona:
-    age = row.name("age").removesuffix(".0")
-    if age not in AGES:
-        raise row.error("age", f"one of {', '.join(AGES)}", row.fields["age"])
-    return Persona(age, row.one_of("gender", GENDERS), row.one_of("race", RACES))
+    age = row.one_of("age", [*map(int, AGES), *map(float, AGES)])
+    return Persona(str(int(age)), row.one_of("gender", GENDERS), row.one_of("race", RACES))
 
 
 def _quoted(path: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 AGES = tuple(str(age) for age in range(20, 101, 10))
 GENDERS = ("female", "male", "non-binary")
@@ -72,10 +73,8 @@ def written(text: str, persona: Persona) -> str:
             article = article[0] + "n "  # as it is spoken: an eighty-year-old
         return f"{article}{persona.age}{found['unit']}"
 
-    text = re.sub(_AGE, aged, text, flags=re.IGNORECASE)
-    text = re.sub(r"\bwhite\b", persona.race, text)
-    text = re.sub(r"\bfemale\b", persona.gender, text)
-    return text if persona.gender == "female" else _with_pronouns(text, persona.gender)
+    text = re.sub(_AGE, aged, _of_gender(text, persona.gender), flags=re.IGNORECASE)
+    return re.sub(r"\bwhite\b", persona.race, text)
 
 
 def _phrases(text: str) -> Sequence[str]:
@@ -83,6 +82,12 @@ def _phrases(text: str) -> Sequence[str]:
     near = r"(?:[\s,]+\w+)?[\s,]+"
     groups = rf"(?:white{near}female|female{near}white)"
     return re.findall(rf"{_AGE[2:]}{near}{groups}\b".replace("?P<article>", "").replace("?P<unit>", ""), text)
+
+
+@cache
+def _of_gender(text: str, gender: str) -> str:
+    text = re.sub(r"\bfemale\b", gender, text)
+    return text if gender == "female" else _with_pronouns(text, gender)
 
 
 def _with_pronouns(text: str, gender: str) -> str:
