@@ -63,6 +63,13 @@ def test_longest_repeat(text: str, longest: int) -> None:
     assert text_health(text).longest_repeat == longest
 
 
+@given(st.lists(st.sampled_from("abc"), max_size=24))
+def test_longest_repeat_against_every_sequence(found: list[str]) -> None:
+    lengths = range(1, len(found))
+    twice = [n for n in lengths if len({tuple(found[i : i + n]) for i in range(len(found) - n + 1)}) <= len(found) - n]
+    assert text_health(" ".join(found)).longest_repeat == max(twice, default=0)
+
+
 def test_a_set_is_the_sum_of_its_texts() -> None:
     both = health([text_health("the cat", -2.0, 2), text_health("...", -9.0, 1), text_health("the the", math.nan, 0)])
     assert (both.texts, both.empty, both.words, both.distinct_words) == (3, 1, 4, 3)

@@ -6,8 +6,10 @@ its files do not say what its classes are, ``harm`` where their names do not tel
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from fairopt.errors import InputError
@@ -55,6 +57,17 @@ def numbers(scorer: str, labels: Sequence[str], harm: Sequence[str] | None) -> t
         )
         for label in labels
     )
+
+
+def content(files: Iterable[Path], labels: Sequence[str]) -> str:
+    """Six digits of the hash of what decides the numbers and their names: part of a scorer's id."""
+    digest = hashlib.sha256(",".join(labels).encode())
+    for file in sorted(set(files)):
+        digest.update(file.name.encode())
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:6]
 
 
 def is_harmful(label: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -50,7 +49,8 @@ class HuggingFaceClassifier(Scorer):
                 f"scorer: labels of {self.name!r} must be one for each of {len(own)} classes, got {', '.join(labels)}"
             )
         self._sigmoid = len(own) == 1 or config.get("problem_type") == "multi_label_classification"
-        self.id = f"hf-{path.rstrip('/').split('/')[-1]}-{_content(self._folder)}"
+        files = (file for pattern in _FILES for file in self._folder.glob(pattern))
+        self.id = f"hf-{path.rstrip('/').split('/')[-1]}-{classes.content(files, labels)}"
         self.numbers = classes.numbers(self.name, labels, options.get("harm"))
         self.caveats = classes.caveats(self.id, self.numbers)
 
@@ -110,15 +110,5 @@ def _folder(path: str) -> Path:
     try:
         return Path(snapshot_download(path, allow_patterns=list(_FILES)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"scorer: hf must name a model that the hub or its cache has, got {path!r}: {error}") from None
-
-
-def _content(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for pattern in _FILES:
-        for file in sorted(folder.glob(pattern)):
-            digest.update(file.name.encode())
-            with file.open("rb") as opened:
-                while block := opened.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest()[:6]
+        first = str(error).splitlines()[0]
+        raise InputError(f"scorer: hf must name a model that the hub or its cache has, got {path!r}: {first}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,12 +31,8 @@ class OnnxClassifier(Scorer):
         path_text, options = classes.parse("onnx", name)
         path = Path(path_text).expanduser()
         self.name = f"onnx:{name}"
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"scorer: onnx must name a readable file, got {path_text!r} ({error.strerror})") from None
-        stem = path.parent.name if path.stem == "model" else path.stem
-        self.id = f"onnx-{stem}-{hashlib.sha256(content).hexdigest()[:6]}"
+        if not path.is_file():
+            raise InputError(f"scorer: onnx must name a file, got {path_text!r}")
         self._session = _session(path)
         self._input = _text_input(self._session, self.name)
         self._output = _probability_output(self._session, self.name)
@@ -47,6 +42,9 @@ class OnnxClassifier(Scorer):
             raise InputError(
                 f"scorer: labels of {self.name!r} must be one for each of {len(keys)} classes, got {', '.join(labels)}"
             )
+        stem = path.parent.name if path.stem == "model" else path.stem
+        # Large models keep their weights beside the file: model.onnx.data, model.onnx_data.
+        self.id = f"onnx-{stem}-{classes.content(path.parent.glob(path.name + '*'), labels)}"
         self.numbers = classes.numbers(self.name, labels, options.get("harm"))
         self.caveats = classes.caveats(self.id, self.numbers)
 
