@@ -35,11 +35,14 @@ from fairopt.benchmarks.base import (
 from fairopt.errors import InputError
 
 OWN_FILE = "file:"  # before the path of your own data
+OWN_TEXTS = "corpus:"  # before the folder of your own texts
 _FOLDERS = {
     "likelihood": (
         "crows_pairs",
         "crows_pairs_bias_bench",
         "crows_pairs_masked",
+        "dialect",
+        "matched_guise",
         "stereoset",
         "stereoset_masked",
         "winobias",
@@ -130,15 +133,21 @@ def get(name: str) -> Benchmark:
 
     ``NAME?factor=level&...`` is a benchmark at other levels than its defaults (:mod:`fairopt.benchmarks.factor`).
     ``file:PATH?column=NAME&...`` is your own data (:mod:`fairopt.benchmarks.own.own_file`); the file is not opened
-    here.
+    here. ``corpus:FOLDER`` is a folder with one text file a group (:mod:`fairopt.benchmarks.own.corpora`).
     """
+    if name.startswith(OWN_TEXTS):
+        from fairopt.benchmarks.own.corpora import Corpora
+
+        return Corpora(name)
     if name.startswith(OWN_FILE):
         from fairopt.benchmarks.own.own_file import OwnFile
 
         return OwnFile(name)
     plain, levels = factor.parse(name)
     if plain not in names():
-        raise InputError(f"benchmark: name must be one of {', '.join(names())} or file:PATH, got {plain!r}")
+        raise InputError(
+            f"benchmark: name must be one of {', '.join(names())}, file:PATH or corpus:FOLDER, got {plain!r}"
+        )
     found = _REGISTERED.get(plain) or _load(plain)
     return found.at(levels) if levels else found
 

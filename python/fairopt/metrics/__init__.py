@@ -47,7 +47,14 @@ from fairopt.metrics.multiple_choice import (
 )
 from fairopt.metrics.opinions import gini, js_distance, wasserstein_options
 from fairopt.metrics.paired_frame import PairedFrame
-from fairopt.metrics.perplexity import bits_per_byte, byte_counts, perplexity, word_counts
+from fairopt.metrics.perplexity import (
+    bits_per_byte,
+    bits_per_byte_influence,
+    byte_counts,
+    degradation_ratio,
+    perplexity,
+    word_counts,
+)
 from fairopt.metrics.preference import (
     CrowsMetric,
     Preference,
@@ -125,6 +132,7 @@ __all__ = [
     "bbq_scores",
     "best_group_deviation",
     "bits_per_byte",
+    "bits_per_byte_influence",
     "bleu",
     "brier",
     "byte_counts",
@@ -137,6 +145,7 @@ __all__ = [
     "crows_margin",
     "crows_pll_shared",
     "crows_rounded_margin",
+    "degradation_ratio",
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "discrimination_scores",

@@ -46,6 +46,29 @@ def bits_per_byte(
     return _score("bits_per_byte", log_likelihood, byte_count, sample_weight, _bits)
 
 
+def bits_per_byte_influence(log_likelihood: npt.ArrayLike, byte_count: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Compute what each text adds to :func:`bits_per_byte` of all, to first order.
+
+    The values sum to 0, and the variance of their sums by cluster is that of the number (statistics.md, F5). All are
+    NaN where the number is.
+    """
+    ll, n = _rows("bits_per_byte_influence", byte_count, log_likelihood).values.T
+    bits = -ll / math.log(2)
+    return quotient(bits - quotient(bits.sum(), n.sum()) * n, np.full(n.size, n.sum()))
+
+
+def degradation_ratio(base_ll: npt.ArrayLike, variant_ll: npt.ArrayLike, count: npt.ArrayLike) -> float:
+    """Return rho, the perplexity of the variant over that of the base on the same texts; NaN without a count.
+
+    With bytes as the unit, log2 of it is the change of :func:`bits_per_byte`. Two corpora compare by the difference of
+    their log rho: it is 0 where compression costs both the same, however far apart they were before.
+    """
+    base, variant = (
+        _nats(_rows("degradation_ratio", count, ll).values.sum(axis=0)[None]) for ll in (base_ll, variant_ll)
+    )
+    return float(np.exp(variant - base))
+
+
 def _score(op: str, ll: npt.ArrayLike, count: npt.ArrayLike, sample_weight: npt.ArrayLike | None, score: Any) -> float:
     values = _rows(op, count, ll).values
     sums: npt.NDArray[np.float64] = weights(op, sample_weight, len(values)) @ values
