@@ -88,7 +88,7 @@ from fairopt.metrics.subgroup_auc import (
     roc_auc,
     subgroup_auc,
 )
-from fairopt.metrics.text_health import Health, collapse, health, health_columns, health_of, text_health
+from fairopt.metrics.text_health import Health, collapse, health, text_health
 from fairopt.metrics.text_overlap import BleuOptions, bleu, rouge
 from fairopt.metrics.text_scores import GroupGap, TextScores, group_gap, text_scores
 from fairopt.metrics.unqover import UnqoverItems, UnqoverScores, two_way, unqover_items, unqover_scores
@@ -165,8 +165,6 @@ __all__ = [
     "gini",
     "group_gap",
     "health",
-    "health_columns",
-    "health_of",
     "imbalance_influence",
     "js_distance",
     "mce",

@@ -13,9 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
-from typing import Any
-
-import numpy as np
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _DIGIT = re.compile(r"\d")
@@ -211,6 +208,9 @@ class _Limit:
     says: str
 
 
+FEWEST = 5  # texts on either side; below that a single name or slip of spelling decides
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
@@ -246,6 +246,8 @@ def collapse(base: Health, variant: Health) -> str:
     a factor of 1.2; 50 % magnitude pruning, poor but readable, by 8 points and 3.2; 60 %, debris, by 16 and 14
     (docs/scorers.md).
     """
+    if min(base.texts, variant.texts) < FEWEST:
+        return ""
     reasons = []
     for name, limit in _LIMITS.items():
         before, after = limit.value(base), limit.value(variant)
@@ -257,18 +259,3 @@ def collapse(base: Health, variant: Health) -> str:
 
 def _said(name: str, value: float) -> str:
     return f"{value:.1f}" if name in ("short", "improbable") else _percent(value)
-
-
-# ---- in item tables ----
-
-_PREFIX = "health_"
-
-
-def health_columns(texts: Health) -> Mapping[str, float]:
-    """Return the evidence columns of one item: ``health_texts``, ``health_empty``, ..."""
-    return {_PREFIX + f.name: getattr(texts, f.name) for f in fields(Health)}
-
-
-def health_of(columns: Mapping[str, Any]) -> Health:
-    """Return the health of all items of a table with the columns of :func:`health_columns`."""
-    return Health(*(np.asarray(columns[_PREFIX + f.name]).sum().item() for f in fields(Health)))
