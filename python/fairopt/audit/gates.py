@@ -48,13 +48,16 @@ class Gate:
         return self.paired.oriented(*numbers)
 
 
+COLLAPSED = "not interpretable: the variant's answers are not those of a language model any more"
+
+
 def gate(spec: GateSpec, evidence: Evidence, policy: Policy, *, kappa: float = KAPPA) -> Gate:
     """Put one limit to its test."""
     everyone = turned(evidence.paired, spec.direction)
     paired = everyone.group(spec.group)
     metric = evidence.paired.metric
     if evidence.collapsed and metric.harm != "lower" and not metric.capability:
-        return Gate(spec, paired, undefined(evidence.collapsed, spec.margin))
+        return Gate(spec, paired, undefined(COLLAPSED, spec.margin))
     test = _TESTS[spec.quantity](spec, everyone, evidence, policy.alpha_ship, kappa)
     if spec.kind == "equivalence":
         test = stats.equivalence(test)

@@ -21,6 +21,7 @@ from fairopt.report.sections import (
     groups,
     left_out,
     limits,
+    overview,
     replay,
     shift,
     texts,
@@ -35,6 +36,7 @@ from fairopt.report.text import visible
 from fairopt.report.units import count
 
 NOT_COMPARABLE = "NOT COMPARABLE"
+MOST_NAMED = 4  # benchmarks in the line below the title; more are counted
 _EXIT = {
     "SHIP": (ExitCode.SHIP, "every limit was met"),
     "HOLD": (ExitCode.HOLD, "a limit was exceeded"),
@@ -56,6 +58,7 @@ class Sections:
     shift: tuple[shift.ShiftLine, ...]
     flips: flips.Flips
     trend: tuple[trend.TrendLine, ...]
+    overview: tuple[overview.OverviewLine, ...]
     texts: tuple[texts.TextsLine, ...]
     factors: tuple[factors.FactorTable, ...]
     absent: Mapping[str, Absent] = field(default_factory=lambda: ABSENT)
@@ -127,6 +130,7 @@ def _sections(result: AuditResult) -> Sections:
         shift=shift.shift(result),
         flips=flips.flips(result),
         trend=trend.trend(result),
+        overview=overview.overview(result),
         texts=texts.texts(result),
         factors=factors.factors(result),
     )
@@ -143,5 +147,8 @@ def _meta(result: AuditResult) -> str:
         f"{visible(b.get('title', name))} {replay.thousands(b.get('n_items', '?'))} items"
         for name, b in result.benchmarks.items()
     )
+    if len(result.benchmarks) > MOST_NAMED:
+        n_items = sum(int(b.get("n_items", 0)) for b in result.benchmarks.values())
+        data = f"{count(len(result.benchmarks), 'benchmark')}, {count(n_items, 'item')}"
     policy = f"policy {visible(result.policy_name)} {comparable.short(result.policy_hash)}"
     return f"{count(len(result.variants), 'variant')} · {data} · {policy}"

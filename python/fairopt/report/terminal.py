@@ -8,6 +8,7 @@ from fairopt.report.page import Page
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 STYLES = {"SHIP": "bold blue", "HOLD": "bold red", "INCONCLUSIVE": "bold yellow"}
 WIDTH = 110  # of pipes and files
@@ -45,9 +46,28 @@ def print_verdict(page: Page, file: TextIO | None = None) -> None:
         _print_indented(console, " ".join(filter(None, (card.why, card.settle, same))))
         for text in (*card.collapsed, *card.conditions):
             _print_indented(console, f"- {text}")
+    if page.sections and page.sections.overview:
+        console.print(_overview(page, console.is_terminal))
+        return
     for forest in page.sections.forests if page.sections else ():
         console.print(Text(f"{forest.title} ({forest.metric})"))
         _print_indented(console, forest.noise)
+
+
+def _overview(page: Page, is_terminal: bool) -> Table:
+    """Every metric with a limit, where there are many."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD if is_terminal else box.ASCII2)
+    table.add_column("metric")
+    for column in ("n", "base", *(card.name for card in page.cards)):
+        table.add_column(Text(column), justify="right")
+    for line in page.sections.overview if page.sections else ():
+        cells = [f"{cell.change} {cell.interval}\n{cell.word}" for cell in line.cells]
+        table.add_row(*map(Text, (line.metric, line.n, line.base, *cells)))
+    return table
 
 
 def _print_indented(console: Console, text: str) -> None:

@@ -64,7 +64,7 @@ UNITS = {
     "share": Unit(factor=100, digits=1, level_digits=1, of_change="pp", of_level="%"),
     "log-odds": Unit(factor=1, digits=3, level_digits=2, of_change="log-odds", of_level=""),
     "nats": Unit(factor=1, digits=3, level_digits=2, of_change="nats", of_level=""),
-    "bits": Unit(factor=1, digits=3, level_digits=3, of_change="bits", of_level=""),
+    "bits": Unit(factor=1, digits=3, level_digits=3, of_change="bits", of_level="bits"),
     "score": Unit(factor=1, digits=3, level_digits=3, of_change="", of_level=""),
 }
 # A limit can be on the variant's own value, on its share of the base model's, or on answers changed beyond a rerun's.
