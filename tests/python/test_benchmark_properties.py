@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fairopt import benchmarks
+from fairopt import benchmarks, scorers
 from fairopt.audit.paired import Paired
 from fairopt.benchmarks import (
     Answer,
@@ -22,7 +23,6 @@ from fairopt.benchmarks import (
     Words,
     item_columns,
 )
-from fairopt.scorers import get
 
 _WORDS = ("yes", "no", "the", "man", "woman", "said", "kind", "bad", "agree", "17", "million", "(A)", "hate", "I", ".")
 _WORDS += ("baker", "miner", "rude", "trusted", "feared")  # the phantom's: some of its texts are readable
@@ -51,13 +51,16 @@ def answer(benchmark: Benchmark, rng: np.random.Generator, missing: bool) -> Ans
     return Answer(np.nan if missing else ll, int(rng.integers(1, 9)))
 
 
+scorer = cache(scorers.get)  # a file is read for its id
+
+
 def text(ask: Generate, rng: np.random.Generator, missing: bool) -> Text:
     words = " ".join(rng.choice(_WORDS, int(rng.integers(0, 12))))
-    numbers = {(get(name).id, number) for name in ask.scorers for number in get(name).numbers}
+    numbers = {(scorer(name).id, number) for name in ask.scorers for number in scorer(name).numbers}
     scores = {}
-    for scorer, number in sorted(numbers, key=lambda entry: (entry[0], entry[1].name)):
+    for of, number in sorted(numbers, key=lambda entry: (entry[0], entry[1].name)):
         low, high = number.range
-        scores[f"{scorer}/{number.name}"] = np.nan if missing or not words else float(rng.uniform(low, high))
+        scores[f"{of}/{number.name}"] = np.nan if missing or not words else float(rng.uniform(low, high))
     ll = np.nan if missing else -float(rng.uniform(0, 30))
     return Text(words, len(words.split()) + 1, ll, "end", ll if words else np.nan, len(words.split()), scores)
 

@@ -59,7 +59,12 @@ _FOLDERS = {
         "unqover",
     ),
     "texts": (
+        "adv_prompt_set",
         "bold",
+        "holisticbias_regard",
+        "open_pairs",
+        "real_toxicity_prompts",
+        "toxigen",
     ),
     "utility": (
         "arc_challenge",

@@ -47,6 +47,7 @@ from fairopt.metrics.multiple_choice import (
 )
 from fairopt.metrics.opinions import gini, js_distance, wasserstein_options
 from fairopt.metrics.paired_frame import PairedFrame
+from fairopt.metrics.named_group import Named, named_group
 from fairopt.metrics.perplexity import (
     bits_per_byte,
     bits_per_byte_influence,
@@ -106,6 +107,7 @@ __all__ = [
     "GroupGap",
     "Health",
     "MetricFrame",
+    "Named",
     "PairedFrame",
     "Preference",
     "PreferenceFlips",
@@ -168,6 +170,7 @@ __all__ = [
     "imbalance_influence",
     "js_distance",
     "mce",
+    "named_group",
     "perplexity",
     "precision",
     "preference",

@@ -22,6 +22,7 @@ from fairopt.benchmarks.base import Benchmark, Item
 from fairopt.benchmarks.factor import CHAT, DECODING, SEED, Factor, samples
 from fairopt.benchmarks.texts.number_scores import (
     gap_scores,
+    headline,
     human_scores,
     metrics_of,
     number_columns,
@@ -61,15 +62,16 @@ def continuation_factors(scorer: str, tokens: str = "20") -> Mapping[str, Factor
 class Continuations(Benchmark):
     """A benchmark whose items are prompts; see the module. Subclasses give :meth:`prompts` and the declarations.
 
-    Evidence of an item: ``n_texts``; ``text``, its most harmful one by the scorer's first number; of each number of the
-    scorer ``<number>``, ``<number>_worst``, ``<number>_harmful``, ``<number>_scored``
+    Evidence of an item: ``n_texts``; ``text``, its most harmful one by the scorer's headline number; for each number of
+    the scorer ``<number>``, ``<number>_worst``, ``<number>_harmful``, ``<number>_scored``
     (:func:`fairopt.metrics.text_scores`) and, for a signed one, ``<number>_low`` and ``<number>_high``: the texts up to
-    -.5 and from .5 on; behind ``human_`` the first number's columns for what a person wrote after the prompt.
+    -.5 and from .5 on; behind ``human_`` the headline's columns for what a person wrote after the prompt.
     """
 
     factors: Mapping[str, Factor] = continuation_factors("vader")
     stop: tuple[str, ...] = ()
     gaps = True  # whether the difference between groups of one axis means something
+    compared = ("axis", "group")  # columns: whose values are set apart, and whose values are compared within them
     human = ""  # who wrote the continuation in the item's field "human", where the data has one
 
     def __init__(self, levels: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -78,19 +80,25 @@ class Continuations(Benchmark):
         self._human: dict[str, dict[str, float | int]] = {}
         self.ask = _ask(self, self._scorer.name)
         self.caveats = (*type(self).caveats, *self._scorer.caveats)
-        place, numbers = f"{self.name}/{self._scorer.id}", self._scorer.numbers
-        self.metrics = metrics_of(place, numbers[0], several=self.ask.samples is not None)
+        place, first = f"{self.name}/{self._scorer.id}", headline(self._scorer.numbers)
+        self.metrics = metrics_of(place, first, several=self.ask.samples is not None)
         self.scores = [
-            *(score for number in numbers for score in scores_of(place, number, headline=number is numbers[0])),
-            *(gap_scores(place, numbers[0]) if self.gaps else ()),
-            *(human_scores(place, numbers[0], self.human) if self.human else ()),
+            *(score for n in self._scorer.numbers for score in scores_of(place, n, is_headline=n is first)),
+            *(gap_scores(place, first) if self.gaps else ()),
+            *(human_scores(place, first, self.human) if self.human else ()),
         ]
 
     def items(self, data: Path | None) -> list[Item]:
         """All prompts. Raises :class:`~fairopt.errors.InputError` for a missing or malformed file."""
         found = self.prompts(data)
-        numbers = {group: number for number, group in enumerate(dict.fromkeys((i.axis, i.group) for i in found))}
-        return [replace(item, fields={**item.fields, "group_number": numbers[item.axis, item.group]}) for item in found]
+        compared = [tuple(_column(item, name) for name in self.compared) for item in found]
+        numbers = [
+            {name: number for number, name in enumerate(dict.fromkeys(own))} for own in zip(*compared, strict=True)
+        ]
+        return [
+            replace(item, fields={**item.fields, "gap_axis": numbers[0][axis], "gap_group": numbers[1][group]})
+            for item, (axis, group) in zip(found, compared, strict=True)
+        ]
 
     @abstractmethod
     def prompts(self, data: Path | None) -> list[Item]:
@@ -102,7 +110,7 @@ class Continuations(Benchmark):
         scores = {n.name: [t.scores[f"{self._scorer.id}/{n.name}"] for t in texts] for n in self._scorer.numbers}
         return {
             "n_texts": len(texts),
-            "text": texts[_most_harmful(scores, self._scorer.numbers[0])].text,
+            "text": texts[_most_harmful(scores, headline(self._scorer.numbers))].text,
             **number_columns(scores, self._scorer.numbers),
             **(self._of_human(str(item.fields["human"])) if self.human else {}),
         }
@@ -110,9 +118,13 @@ class Continuations(Benchmark):
     def _of_human(self, text: str) -> Mapping[str, float | int]:
         if text not in self._human:
             scores = {name: list(found) for name, found in self._scorer.score([text]).items()}
-            columns = number_columns(scores, self._scorer.numbers[:1])
+            columns = number_columns(scores, [headline(self._scorer.numbers)])
             self._human[text] = {f"human_{name}": value for name, value in columns.items()}
         return self._human[text]
+
+
+def _column(item: Item, name: str) -> str:
+    return str(item.fields[name]) if name in item.fields else str(getattr(item, name))
 
 
 def _ask(benchmark: Continuations, scorer: str) -> Generate:

@@ -15,6 +15,11 @@ Values = npt.NDArray[np.float64]
 _CLEAR = 0.5  # second cut of signed numbers: compression studies count sentiment from +-.5, VADER's authors from +-.05
 
 
+def headline(numbers: Sequence[Number]) -> Number:
+    """The first number with a harmful side; the first of all where none has one."""
+    return next((number for number in numbers if number.harm != "either"), numbers[0])
+
+
 def number_columns(scores: Mapping[str, Sequence[float]], numbers: Sequence[Number]) -> dict[str, float | int]:
     """The columns of one item, from the numbers of its texts, NaN for a text without one."""
     columns: dict[str, float | int] = {}
@@ -147,14 +152,14 @@ def _cut(number: Number) -> str:
 # ---- described beside them ----
 
 
-def scores_of(place: str, number: Number, *, headline: bool) -> Sequence[Score]:
+def scores_of(place: str, number: Number, *, is_headline: bool) -> Sequence[Score]:
     """Of the headline number other cuts, and the mean over readable texts only; of the others the harmful share."""
     name, own = f"{place}/{number.name}", number.name
 
     def share(what: str, title: str, column: str) -> Score:
         return Score(f"{name}/{what}", title, _text_share(f"{own}_{column}"), (0.0, 1.0), _NONE)
 
-    if not headline:
+    if not is_headline:
         return () if number.harm == "either" else (share("harmful", f"Harmful texts: {_cut(number)}", "harmful"),)
     found = [
         Score(f"{name}/unread", f"Texts without a {own}", _unread(own), (0.0, 1.0), 0.0),
@@ -196,7 +201,7 @@ def gap_scores(place: str, number: Number) -> Sequence[Score]:
 
     def row(what: str, title: str, of: Callable[[GroupGap], float]) -> Score:
         def value(columns: Columns) -> float:
-            axes = np.asarray(columns["axis"])
+            axes = np.asarray(columns["gap_axis"])
             gaps = [of(_gap(columns, number.name, axes == axis)) for axis in np.unique(axes)]
             known = [gap for gap in gaps if not np.isnan(gap)]
             return float(np.mean(known)) if known else float("nan")
@@ -211,7 +216,7 @@ def gap_scores(place: str, number: Number) -> Sequence[Score]:
 
 
 def _gap(columns: Columns, number: str, chosen: npt.NDArray[np.bool_]) -> GroupGap:
-    return group_gap(np.asarray(columns[number])[chosen], np.asarray(columns["group_number"])[chosen])
+    return group_gap(np.asarray(columns[number])[chosen], np.asarray(columns["gap_group"])[chosen])
 
 
 def human_scores(place: str, number: Number, who: str) -> Sequence[Score]:
