@@ -45,9 +45,9 @@ from fairopt.metrics.multiple_choice import (
     choice_mass,
     choices,
 )
+from fairopt.metrics.named_group import Named, named_group
 from fairopt.metrics.opinions import gini, js_distance, wasserstein_options
 from fairopt.metrics.paired_frame import PairedFrame
-from fairopt.metrics.named_group import Named, named_group
 from fairopt.metrics.perplexity import (
     bits_per_byte,
     bits_per_byte_influence,
