@@ -41,6 +41,7 @@ class Agreement:
     items: set[str] = field(default_factory=set)
     requests: int = 0
     prompts: int = 0  # items whose requests are not the harness's texts
+    unscored: int = 0  # requests that the harness cannot score
     likelihood: float = 0.0  # largest difference of a request's log-likelihood, nats
     value: float = 0.0  # largest difference of a number that is no decision
     decisions: int = 0  # items whose decision differs, whatever the metric
@@ -60,7 +61,6 @@ class Agreement:
 def harness_samples(loaded: Any, cases: Sequence[Case], data: Path, limit: int | None) -> Samples:
     """Its answers to the first ``limit`` rows of each case, by the case's task name."""
     from lm_eval.evaluator import evaluate
-    from lm_eval.models.huggingface import HFLM
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     window = loaded.model.config.get_text_config().max_position_embeddings
@@ -71,10 +71,23 @@ def harness_samples(loaded: Any, cases: Sequence[Case], data: Path, limit: int |
         if tasks:
             bos = not rolling if has_bos else None  # before rolling texts it puts one by itself
             options = {"max_length": window, "batch_size": 16, "add_bos_token": bos, "device": "cpu"}
-            lm = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, **options)
+            lm = _harness()(pretrained=loaded.model, tokenizer=loaded.tokenizer, **options)
             result = evaluate(lm, task_dict=tasks, bootstrap_iters=0, log_samples=True)
             found |= {name: sorted(own, key=lambda s: s["doc_id"]) for name, own in result["samples"].items()}
     return found
+
+
+def _harness() -> Any:
+    """Its model class; what it cannot score, and would end over, is NaN: a continuation without a token of its own."""
+    from lm_eval.models.huggingface import HFLM
+
+    class Harness(HFLM):
+        def _loglikelihood_tokens(self, requests: list[Any], *arguments: Any, **options: Any) -> list[Any]:
+            possible = [request for request in requests if request[2]]
+            answers = iter(super()._loglikelihood_tokens(possible, *arguments, **options))
+            return [next(answers) if request[2] else (math.nan, False) for request in requests]
+
+    return Harness
 
 
 def harness_task(case: Case, data: Path, limit: int | None) -> Any:
@@ -134,34 +147,37 @@ def compare_case(entry: Agreement, case: Case, theirs: Any, benchmark: Any, item
     rows = [benchmark.evidence(item, own) for item, own in zip(items, given, strict=True)]
     columns = {**item_columns(items), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
     entry.items.update(item.id for item in items)
-    for item, answers, sample in zip(items, given, theirs, strict=True):
-        _compare_requests(entry, case, item, answers, sample)
+    each = zip(items, given, theirs, strict=True)
+    scored = np.array([_compare_requests(entry, case, item, answers, sample) for item, answers, sample in each])
     metrics = {metric.id: metric for metric in benchmark.metrics}
     for name, metric_id in case.values.items():
         metric = metrics[metric_id]
-        differences = np.abs(metric.value(columns) - [_number(sample[name]) for sample in theirs])
+        differences = np.abs(metric.value(columns) - [_number(sample[name]) for sample in theirs])[scored]
         if metric.kind == "binary":
             entry.decisions += int((differences > 0).sum())
             entry.compared += len(differences)
         else:
-            entry.value = max(entry.value, float(differences.max()))
+            entry.value = max(entry.value, float(differences.max(initial=0.0)))
 
 
-def _compare_requests(entry: Agreement, case: Case, item: Any, answers: Sequence[Any], sample: dict[str, Any]) -> None:
+def _compare_requests(entry: Agreement, case: Case, item: Any, answers: Sequence[Any], sample: dict[str, Any]) -> bool:
+    """Whether the harness could score all of the item's requests."""
     got = [response[0] for response in sample["resps"]]
     scores = got if case.rolling else [ll for ll, _ in got]
     theirs = {tuple(said): float(ll) for said, ll in zip(sample["arguments"], scores, strict=True)}
     asked = [request[1:] if case.rolling else request for request in item.requests]
     ours = {request: answer.ll for request, answer in zip(asked, answers, strict=True)}
     both = ours.keys() & theirs.keys()
-    entry.prompts += (
-        both != {"the same": ours.keys() | theirs.keys(), "more": ours.keys(), "a part": theirs.keys()}[case.asks]
-    )
-    entry.requests += len(both)
-    entry.likelihood = max([entry.likelihood, *(abs(ours[request] - theirs[request]) for request in both)])
-    if case.asks == "more" and both == ours.keys():  # its decision is another one: ours, from its scores
+    expected = {"the same": ours.keys() | theirs.keys(), "more": ours.keys(), "a part": theirs.keys()}[case.asks]
+    scored = [request for request in both if not math.isnan(theirs[request])]
+    entry.prompts += both != expected
+    entry.requests += len(scored)
+    entry.unscored += len(both) - len(scored)
+    entry.likelihood = max([entry.likelihood, *(abs(ours[request] - theirs[request]) for request in scored)])
+    if case.asks == "more" and len(scored) == len(ours):  # its decision is another one: ours, from its scores
         entry.decisions += max(asked, key=ours.__getitem__) != max(asked, key=theirs.__getitem__)
         entry.compared += 1
+    return len(scored) == len(both)
 
 
 def _number(value: Any) -> float:
@@ -179,7 +195,8 @@ def printed(found: Iterable[Agreement]) -> Table:
         size = f"{entry.value:.1e} bits/byte" if entry.rolling else f"{entry.likelihood:.1e} nats"
         decided = f"{entry.decisions} of {entry.compared:,}" if entry.compared else "-"
         wrong = f"{entry.prompts} items with other prompts" if entry.prompts else ""
-        said = "; ".join(part for part in (wrong, entry.remark) if part)
+        unscored = f"{entry.unscored} requests that the harness cannot score" if entry.unscored else ""
+        said = "; ".join(part for part in (wrong, unscored, entry.remark) if part)
         row = (entry.benchmark, f"{len(entry.items):,}", f"{entry.requests:,}", size, decided, said)
         table.add_row(*row, style=None if entry.agrees else "bold red")
     return table

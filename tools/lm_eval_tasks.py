@@ -43,8 +43,8 @@ class Case:
 
     @property
     def task(self) -> str:
-        """A name that is the case's own."""
-        return re.sub(r"\W+", "_", f"{self.benchmark} {self.yaml.rpartition('/')[2]} {self.part}")
+        """The harness's task by name; two cases may be about one."""
+        return "_".join([*self.yaml.split("/"), self.part, "5" if self.shots else "0"])
 
     @property
     def rolling(self) -> bool:
@@ -171,9 +171,21 @@ def _mmlu_cases(subject: str) -> list[Case]:
     ]
 
 
-def _bbq_case(category: str) -> Case:
-    said = "over the item's own three options; the harness adds nine paraphrases of unknown, which change its decision"
-    return Case("bbq", "bbq/bbq_multiple_choice", "test", _bbq(category), part=category, asks="more", remark=said)
+def _bbq_cases(category: str) -> list[Case]:
+    yaml, rows, said = "bbq/bbq_multiple_choice", _bbq(category), "over the item's own three answers"
+    correct = {"acc": "bbq/acc_ambig?options=lm_eval"}  # which is as good in the other context: it reads the key
+    return [
+        Case("bbq", yaml, "test", rows, part=category, asks="more", remark=said),
+        Case(
+            "bbq?options=lm_eval",
+            yaml,
+            "test",
+            rows,
+            correct,
+            category,
+            remark="over its twelve, ten of them for unknown",
+        ),
+    ]
 
 
 def _both(name: str) -> dict[str, str]:
@@ -189,7 +201,7 @@ CASES = (
         {"pct_stereotype": "crows/ll_sum"},
         remark="the authors' 1,508 pairs; the harness's own data set has 1,677",
     ),
-    *map(_bbq_case, BBQ_FILES),
+    *(case for category in BBQ_FILES for case in _bbq_cases(category)),
     *(case for subject in MMLU_SUBJECTS for case in _mmlu_cases(subject)),
     Case("arc_easy", "arc/arc_easy", "test", _arc("ARC-Easy"), _both("arc_easy")),
     Case("arc_challenge", "arc/arc_challenge", "test", _arc("ARC-Challenge"), _both("arc_challenge")),

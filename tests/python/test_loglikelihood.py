@@ -18,6 +18,7 @@ from fairopt.models.engine import engine
 from fairopt.models.loading import load_model
 from fairopt.models.loglikelihood import ScoreOptions, describe, loglikelihood
 from fairopt.models.products import round_rows
+from fairopt.models.requests import encode
 
 TOLERANCE = 1e-4  # nats; the derivation stands in loglikelihood's docstring
 
@@ -205,3 +206,17 @@ def test_crows_pairs_on_a_real_model(models_dir: Path, data_dir: Path) -> None:
     np.testing.assert_allclose(scores.ll[some], expected, rtol=0, atol=TOLERANCE)
     assert len(requests) == 3016
     assert scores.stats.sharing > 1.35
+
+
+def test_a_word_that_joins_the_context_is_scored_with_it(models_dir: Path) -> None:
+    loaded = load_model(models_dir / "TinyStories-656K")
+    context, word = "he put it into the", " ball"  # the tokenizer has a token "into the ": no more tokens than without
+    alone, whole = (
+        [loaded.tokenizer(text, add_special_tokens=False)["input_ids"]] for text in (context, context + word)
+    )
+    assert len(whole[0]) <= len(alone[0])
+    (found,) = encode(loaded.tokenizer, [(context, word)], None)
+    shared = next(place for place, pair in enumerate(zip(alone[0], whole[0], strict=False)) if pair[0] != pair[1])
+    assert found.ids[1:] == whole[0]
+    assert found.n_targets == len(whole[0]) - shared
+    assert np.isfinite(loglikelihood(loaded.model, loaded.tokenizer, [(context, word)]).ll).all()

@@ -67,7 +67,7 @@ def describe(model: Any, tokenizer: Any) -> dict[str, str]:
     has_bos = tokenizer.bos_token_id is not None
     return {
         "BOS rule": f"one {token} before every request" if has_bos else f"none; {token} before an empty context",
-        "continuation": "tokens of the whole after as many as the context has",
+        "continuation": "tokens of the whole after as many as the context has; if none, after the shared ones",
         "engine": str(engine(model)),
     }
 

@@ -3,8 +3,10 @@
 They follow EleutherAI/lm-evaluation-harness (``TemplateLM._encode_pair`` and ``HFLM._loglikelihood_tokens``): spaces
 that end the context move to the continuation; the model reads the tokens of the context on its own, then those of the
 whole text from that number on (where a token spans the border, that is not the tokenisation of the whole); what does
-not fit the model's window is cut from the left. They differ in one point, on purpose: every request starts with exactly
-one BOS token if the tokenizer has one, whatever its own habit.
+not fit the model's window is cut from the left. They differ in two points, on purpose. Every request starts with
+exactly one BOS token if the tokenizer has one, whatever its own habit. And where a token spans the border so that the
+whole has no more tokens than the context alone, which lm-evaluation-harness cannot score, the continuation is what
+comes after the tokens that both begin with: words at the end of the context are predicted too.
 """
 
 from __future__ import annotations
@@ -72,7 +74,8 @@ def encode(
     contexts = tokens(tokenizer, [context if keep_spaces else context.rstrip() for context, _ in requests])
     encoded = []
     for index, (whole, context) in enumerate(zip(wholes, contexts, strict=True)):
-        ids, n_targets = [*context, *whole[len(context) :]], len(whole) - len(context)
+        kept = len(context) if len(whole) > len(context) else _shared(whole, context)
+        ids, n_targets = [*context[:kept], *whole[kept:]], len(whole) - kept
         if (has_bos or not context) and ids[:1] != [start]:
             ids.insert(0, start)
         # A continuation that begins with the start token itself, after nothing: that token is the context.
@@ -81,6 +84,12 @@ def encode(
             raise _without_tokens(index, *requests[index])
         encoded.append(_fitted(index, ids, n_targets, limit))
     return encoded
+
+
+def _shared(whole: Sequence[int], context: Sequence[int]) -> int:
+    """Number of tokens that both begin with."""
+    pairs = enumerate(zip(whole, context, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(whole), len(context)))
 
 
 def _without_tokens(index: int, context: str, continuation: str) -> InputError:
