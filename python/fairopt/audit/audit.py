@@ -21,8 +21,9 @@ from fairopt.audit.executors import LEASE
 from fairopt.audit.policy import Policy
 from fairopt.audit.run import PolicySource, Run, policy_of, read_descriptor
 from fairopt.audit.score import score
+from fairopt.audit.scorer_gaps import scorer_gaps
 from fairopt.audit.selection import Selection, select
-from fairopt.audit.store import RUN, Store
+from fairopt.audit.store import RUN, SCORERS, Store
 from fairopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,6 +119,9 @@ def _write_run(store: Store, descriptor: Descriptor, selected: Selection, comman
         },
     )
     store.write_omissions(selected.omitted)
+    gaps = [dataclasses.asdict(gap) for gap in scorer_gaps([benchmark for benchmark, _ in selected.asked])]
+    if gaps:
+        store.write_json(SCORERS, gaps)
     for benchmark, items in selected.asked:
         if not store.has_items(benchmark.name):  # check_extends has compared their hashes
             store.write_items(benchmark.name, items)

@@ -1,9 +1,7 @@
 """What an audit found, as plain data: the only thing the report reads.
 
-Signs: ``delta`` is variant minus base in the metric's own unit; :attr:`MetricResult.harm` says which sign is
-the harmful one. Intervals are two-sided 90 %, so that the harmful end *is* the one-sided 95 % bound which the
-gate compares with its limit.
-Undefined numbers are NaN beside a ``reason``.
+``delta`` is variant minus base in the metric's own unit; :attr:`MetricResult.harm` says which sign is the harmful one.
+Intervals are two-sided 90 %: the harmful end *is* the one-sided 95 % bound of the gate. Undefined: NaN, with a reason.
 """
 
 from __future__ import annotations
@@ -173,7 +171,7 @@ class ScoreResult(Shown):
     variant: float
     ideal: float
     reason: str
-    low: float = math.nan  # of the change: percentile bootstrap over clusters, two-sided 90 %; NaN where none is made
+    low: float = math.nan  # of the change: bootstrap over clusters, two-sided 90 %; NaN where none is made
     high: float = math.nan
 
 
@@ -207,13 +205,27 @@ class TextHealth:
 
 
 @dataclass(frozen=True)
+class ScorerGap:
+    """What a scorer of texts says of the same neutral sentences about the people of one axis: its own bias."""
+
+    scorer: str
+    number: str
+    axis: str  # "race"
+    sentences: int  # of all axes
+    lowest: str  # the term with the lowest mean
+    low: float
+    highest: str
+    high: float
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """Something that was not asked."""
 
     benchmark: str
     why: str
     n: int  # items, or places of the data; 0: the whole benchmark
-    examples: tuple[str, ...]  # the first few; left_out.parquet has all
+    examples: tuple[str, ...]  # the first few
 
 
 @dataclass(frozen=True)
@@ -379,6 +391,7 @@ class AuditResult(Shown):
     trends: tuple[Trend, ...] = ()
     policy_name: str = "default"
     left_out: tuple[LeftOut, ...] = ()
+    scorers: tuple[ScorerGap, ...] = ()
 
     @property
     def decision(self) -> Decision:

@@ -17,9 +17,9 @@ from fairopt.audit.compare import Asked, Scored, checks, pairs_of
 from fairopt.audit.descriptor import BenchmarkSpec, Descriptor, ModelSpec, policy_hash
 from fairopt.audit.jobs import SAMPLE_ITEMS, Pass, base_passes, facts_job, passes, score_jobs, shift_jobs, speed_jobs
 from fairopt.audit.policy import GateSpec, Policy
-from fairopt.audit.result import AuditResult, LeftOut, Shift, Speed, VariantResult
+from fairopt.audit.result import AuditResult, LeftOut, ScorerGap, Shift, Speed, VariantResult
 from fairopt.audit.shift import shift
-from fairopt.audit.store import RUN, WHOLE, Facts, Omission, Store
+from fairopt.audit.store import RUN, SCORERS, WHOLE, Facts, Omission, Store
 from fairopt.audit.trends import trends
 from fairopt.benchmarks import Benchmark, Item
 from fairopt.errors import InputError
@@ -203,7 +203,12 @@ class Run:
             trends=tuple(trends(pairs, policy.alpha_ship)),
             policy_name=policy.name,
             left_out=tuple(_left_out(self._store.read_omissions())),
+            scorers=self._scorers(),
         )
+
+    def _scorers(self) -> tuple[ScorerGap, ...]:
+        """None where no text is scored."""
+        return tuple(ScorerGap(**gap) for gap in (self._store.read_json(SCORERS) if self._store.has(SCORERS) else ()))
 
     def _caveats(self, cut: Mapping[tuple[str, str], int]) -> Iterator[str]:
         """``cut``: contexts that lost their beginning, by model and benchmark."""

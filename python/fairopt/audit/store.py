@@ -3,6 +3,7 @@
 run.json                      descriptor, its hash, and the command that replays the audit
 items/<benchmark>.parquet     what was asked: ids, groups, clusters, texts
 left_out.parquet              what was not asked, and why
+scorers.json                  what the scorers of texts say of neutral sentences about people
 models/<key>.json             size and hash of each model after its recipe
 shards/<key>/<index>.parquet  answers of one model to a block of items
 shift/<key>.parquet           how far a variant's next-token distributions lie from the base model's
@@ -33,6 +34,7 @@ from fairopt.errors import InputError
 
 RUN = "run.json"
 WHOLE = "all"  # what is left out is the whole benchmark
+SCORERS = "scorers.json"
 _OMISSIONS = "left_out.parquet"
 _PARTIAL = ".partial"
 _PROBE = ".writable"

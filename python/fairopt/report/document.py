@@ -45,6 +45,7 @@ def document(result: AuditResult, page: Page) -> dict[str, Any]:
             {**plain(result.variants[card.key]), "why": card.why, "settle": card.settle} for card in page.cards
         ],
         "left_out": plain(result.left_out),
+        "scorers": plain(result.scorers),
         "trends": plain(result.trends if page.cards else ()),
         "notes": [{"metric": f.metric, **plain(note)} for f in forests for note in f.notes],
         "limits": list(page.limits),

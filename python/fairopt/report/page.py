@@ -29,6 +29,7 @@ from fairopt.report.sections import (
 )
 from fairopt.report.sections.absent import ABSENT, Absent
 from fairopt.report.sections.sure import Sure, sure
+from fairopt.report.sections.texts import ScorerLine
 from fairopt.report.sections.tradeoff import Tradeoff, tradeoff
 from fairopt.report.sections.verdict import Card, card
 from fairopt.report.sections.words import WORDS, Term
@@ -60,6 +61,7 @@ class Sections:
     trend: tuple[trend.TrendLine, ...]
     overview: tuple[overview.OverviewLine, ...]
     texts: tuple[texts.TextsLine, ...]
+    scorers: tuple[ScorerLine, ...]
     factors: tuple[factors.FactorTable, ...]
     absent: Mapping[str, Absent] = field(default_factory=lambda: ABSENT)
     words: tuple[Term, ...] = WORDS
@@ -132,6 +134,7 @@ def _sections(result: AuditResult) -> Sections:
         trend=trend.trend(result),
         overview=overview.overview(result),
         texts=texts.texts(result),
+        scorers=texts.scorers(result),
         factors=factors.factors(result),
     )
 

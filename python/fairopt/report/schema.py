@@ -53,6 +53,7 @@ def schema() -> dict[str, Any]:
         "comparable": _of(audit["comparable"], definitions),
         "variants": {"type": "array", "items": variant},
         "left_out": _of(audit["left_out"], definitions),
+        "scorers": _of(audit["scorers"], definitions),
         "trends": _of(audit["trends"], definitions),
         "notes": {"type": "array", "items": _object({"metric": _TEXT, "title": _TEXT, "text": _TEXT})},
         "limits": {"type": "array", "items": _TEXT},

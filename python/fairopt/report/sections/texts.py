@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fairopt.audit.result import AuditResult, TextHealth
 from fairopt.report.reading import ALL
 from fairopt.report.text import visible
-from fairopt.report.units import NBSP, percent
+from fairopt.report.units import NBSP, percent, signed
 
 # Numbers of fairopt.metrics.text_health, in the order of the table: title, and whether it is a share.
 COLUMNS = (
@@ -74,3 +74,30 @@ def _said(value: float, share: bool) -> str:
     if not math.isfinite(value):
         return "–"
     return percent(value) if share else f"{value:,.1f}"
+
+
+@dataclass(frozen=True)
+class ScorerLine:
+    """What a scorer says of the people of one axis."""
+
+    scorer: str
+    number: str
+    axis: str
+    gap: str
+    lowest: str
+    highest: str
+
+
+def scorers(result: AuditResult) -> tuple[ScorerLine, ...]:
+    """Scorer by scorer, number by number."""
+    return tuple(
+        ScorerLine(
+            scorer=visible(gap.scorer),
+            number=visible(gap.number),
+            axis=visible(gap.axis),
+            gap=f"{gap.high - gap.low:.2f}",
+            lowest=f"{visible(gap.lowest)} {signed(gap.low, 2)}",
+            highest=f"{visible(gap.highest)} {signed(gap.high, 2)}",
+        )
+        for gap in result.scorers
+    )
