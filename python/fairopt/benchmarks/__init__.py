@@ -36,6 +36,7 @@ from fairopt.errors import InputError
 
 OWN_FILE = "file:"  # before the path of your own data
 OWN_TEXTS = "corpus:"  # before the folder of your own texts
+COUNTERFACTUAL = "counterfactual:"  # before the path of your own templates
 _FOLDERS = {
     "likelihood": (
         "crows_pairs",
@@ -138,12 +139,17 @@ def get(name: str) -> Benchmark:
 
     ``NAME?factor=level&...`` is a benchmark at other levels than its defaults (:mod:`fairopt.benchmarks.factor`).
     ``file:PATH?column=NAME&...`` is your own data (:mod:`fairopt.benchmarks.own.own_file`); the file is not opened
-    here. ``corpus:FOLDER`` is a folder with one text file a group (:mod:`fairopt.benchmarks.own.corpora`).
+    here. ``corpus:FOLDER`` is a folder with one text file a group (:mod:`fairopt.benchmarks.own.corpora`);
+    ``counterfactual:PATH?terms=NAME&...`` your own templates (:mod:`fairopt.benchmarks.own.counterfactual`).
     """
     if name.startswith(OWN_TEXTS):
         from fairopt.benchmarks.own.corpora import Corpora
 
         return Corpora(name)
+    if name.startswith(COUNTERFACTUAL):
+        from fairopt.benchmarks.own.counterfactual import Counterfactual
+
+        return Counterfactual(name)
     if name.startswith(OWN_FILE):
         from fairopt.benchmarks.own.own_file import OwnFile
 
@@ -151,7 +157,8 @@ def get(name: str) -> Benchmark:
     plain, levels = factor.parse(name)
     if plain not in names():
         raise InputError(
-            f"benchmark: name must be one of {', '.join(names())}, file:PATH or corpus:FOLDER, got {plain!r}"
+            f"benchmark: name must be one of {', '.join(names())}, counterfactual:PATH, file:PATH or corpus:FOLDER,"
+            f" got {plain!r}"
         )
     found = _REGISTERED.get(plain) or _load(plain)
     return found.at(levels) if levels else found
@@ -167,7 +174,7 @@ def get_all(asked: Sequence[str]) -> list[Benchmark]:
     seen: set[str] = set()
     for name in asked:
         benchmark = get(name)
-        plain = benchmark.name if name.startswith(OWN_FILE) else factor.parse(name)[0]
+        plain = benchmark.name if name.startswith((OWN_FILE, COUNTERFACTUAL)) else factor.parse(name)[0]
         found.append(benchmark.described() if plain in seen else benchmark)
         seen.add(plain)
     return found

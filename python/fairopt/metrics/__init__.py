@@ -22,6 +22,7 @@ from fairopt.metrics.bbq import (
 )
 from fairopt.metrics.calibration import Reliability, ReliabilityBin, ace, brier, ece, mce, reliability
 from fairopt.metrics.choices import UniformChoice, imbalance_influence, uniform_choice
+from fairopt.metrics.counterfactual import counterfactual_flip_rate, counterfactual_gap, excess_flip_rate
 from fairopt.metrics.crows_pairs import CrowsPllShared, crows_pll_shared, crows_rounded_margin
 from fairopt.metrics.fairness import (
     average_odds_difference,
@@ -144,6 +145,8 @@ __all__ = [
     "choice_mass",
     "choices",
     "collapse",
+    "counterfactual_flip_rate",
+    "counterfactual_gap",
     "crows_margin",
     "crows_pll_shared",
     "crows_rounded_margin",
@@ -158,6 +161,7 @@ __all__ = [
     "equality_difference",
     "equalized_odds_difference",
     "equalized_odds_ratio",
+    "excess_flip_rate",
     "f1",
     "f1_by_class",
     "false_negative_rate",
