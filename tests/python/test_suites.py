@@ -1,0 +1,41 @@
+"""Suites name benchmarks and levels that there are, and `full` leaves none of them out."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairopt import benchmarks
+from fairopt.benchmarks import suites
+from fairopt.benchmarks.factor import parse
+from fairopt.errors import InputError
+
+PHANTOM = {"phantom_pairs", "phantom_questions", "phantom_texts"}  # about themselves: the smoke suite
+
+
+@pytest.mark.parametrize("name", suites.SUITES)
+def test_entries_can_be_asked_together(name: str) -> None:
+    suite = suites.get(name)
+    assert suite.name == name
+    names = [entry.benchmark for entry in suite.entries]
+    assert len(set(names)) == len(names)
+    found = benchmarks.get_all(names)
+    metrics = [metric.id for benchmark in found for metric in benchmark.metrics]
+    assert len(set(metrics)) == len(metrics)
+    assert any(metric.gated for benchmark in found for metric in benchmark.metrics)
+    assert all(entry.limit is None or entry.limit > 0 for entry in suite.entries)
+
+
+def test_full_is_everything() -> None:
+    asked = {parse(entry.benchmark)[0] for entry in suites.get("full").entries}
+    assert asked == set(benchmarks.NAMES) - PHANTOM
+    assert all(entry.limit is None for entry in suites.get("full").entries)
+
+
+def test_core_is_part_of_full() -> None:
+    core, full = ({entry.benchmark for entry in suites.get(name).entries} for name in ("core", "full"))
+    assert core <= full
+
+
+def test_an_unknown_suite() -> None:
+    with pytest.raises(InputError, match="suite: name must be one of smoke, core, full"):
+        suites.get("nowhere")
