@@ -43,6 +43,7 @@ _FOLDERS = {
         "crows_pairs_bias_bench",
         "crows_pairs_masked",
         "dialect",
+        "holisticbias_likelihood",
         "matched_guise",
         "stereoset",
         "stereoset_masked",

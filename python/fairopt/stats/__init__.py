@@ -43,6 +43,7 @@ from fairopt.stats.paired import (
 )
 from fairopt.stats.permutation import GapPermutation, SignFlip, gap_permutation, sign_flip
 from fairopt.stats.power import items_needed, min_detectable, min_detectable_mean
+from fairopt.stats.rank import RankTests, mann_whitney
 from fairopt.stats.resampling import resample_counts
 from fairopt.stats.results import (
     Agreement,
@@ -84,6 +85,7 @@ __all__ = [
     "MaxT",
     "MaxTMethod",
     "PairedTest",
+    "RankTests",
     "RunNoise",
     "SignFlip",
     "Transitions",
@@ -117,6 +119,7 @@ __all__ = [
     "items_needed",
     "js_divergence",
     "kl_divergence",
+    "mann_whitney",
     "max_t_quantile",
     "mcnemar",
     "min_detectable",
