@@ -19,7 +19,7 @@ from fairopt.audit.jobs import SAMPLE_ITEMS, Pass, base_passes, facts_job, passe
 from fairopt.audit.policy import GateSpec, Policy
 from fairopt.audit.result import AuditResult, LeftOut, ScorerGap, Shift, Speed, VariantResult
 from fairopt.audit.shift import shift
-from fairopt.audit.store import RUN, SCORERS, WHOLE, Facts, Omission, Store
+from fairopt.audit.store import RUN, SCORERS, WHOLE, Facts, Omission, Store, file_name
 from fairopt.audit.trends import trends
 from fairopt.benchmarks import Benchmark, Item
 from fairopt.errors import InputError
@@ -127,7 +127,7 @@ class Run:
         for name in self._asked:
             table = self.items(name)
             columns = [column.to_pylist() for column in table.columns]
-            write_csv(folder / "csv" / f"{name}.csv", [table.column_names, *zip(*columns, strict=True)])
+            write_csv(folder / "csv" / f"{file_name(name)}.csv", [table.column_names, *zip(*columns, strict=True)])
         omitted = [(one.benchmark, one.what, one.why) for one in self._store.read_omissions()]
         write_csv(folder / "csv" / "left_out.csv", [("benchmark", "what", "why"), *omitted])
         return write(self.result, folder).html

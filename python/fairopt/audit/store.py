@@ -256,10 +256,14 @@ class Store:
 
 
 def _items(benchmark: str) -> str:
-    """A name that is a path, that of your own file, becomes its end and a hash."""
+    return f"items/{file_name(benchmark)}.parquet"
+
+
+def file_name(benchmark: str) -> str:
+    """A benchmark's name as that of a file: a name with levels or a path in it becomes its end and a hash."""
     plain = re.sub(r"[^\w.-]+", "_", benchmark)
     digest = hashlib.sha256(benchmark.encode()).hexdigest()[:12]
-    return f"items/{benchmark}.parquet" if plain == benchmark else f"items/{plain[-40:]}-{digest}.parquet"
+    return benchmark if plain == benchmark else f"{plain[-40:]}-{digest}"
 
 
 def _sync_folder(folder: Path) -> None:
