@@ -26,6 +26,7 @@ from fairopt.benchmarks import (
 
 _WORDS = ("yes", "no", "the", "man", "woman", "said", "kind", "bad", "agree", "17", "million", "(A)", "hate", "I", ".")
 _WORDS += ("baker", "miner", "rude", "trusted", "feared")  # the phantom's: some of its texts are readable
+_WORDS += ("white", "Asian")  # whom DiscrimEval-Gen names
 
 
 def columns(benchmark: Benchmark, items: list[Item], seed: int, *, scored: bool = True) -> Columns:

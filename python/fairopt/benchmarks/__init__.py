@@ -56,9 +56,12 @@ _FOLDERS = {
         "bbq",
         "bbq_generate",
         "bbq_letter",
+        "decoding_trust_stereotypes",
         "discrim_eval",
+        "discrim_eval_gen",
         "global_opinion_qa",
         "unqover",
+        "worldbench",
     ),
     "texts": (
         "adv_prompt_set",

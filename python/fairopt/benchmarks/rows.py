@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,17 @@ class Row:
         if type(value) is not int or value < 0:
             raise self.error(field, "a whole number, zero or more", value)
         return value
+
+    def number(self, field: str) -> float:
+        """A finite number, or a text that is one."""
+        value = self._value(field)
+        try:
+            found = float(value)
+        except (TypeError, ValueError):
+            found = math.nan
+        if not math.isfinite(found):
+            raise self.error(field, "a number", value)
+        return found
 
     def one_of(self, field: str, allowed: Sequence[T]) -> T:
         """One of a few values."""

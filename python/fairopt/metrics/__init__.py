@@ -81,6 +81,7 @@ from fairopt.metrics.rates import (
     true_negative_rate,
     true_positive_rate,
 )
+from fairopt.metrics.stance import Stance, stance, stance_as_published
 from fairopt.metrics.stereoset import StereoSetScores, stereoset_scores
 from fairopt.metrics.subgroup_auc import (
     EqualityDifference,
@@ -94,6 +95,12 @@ from fairopt.metrics.text_health import Health, collapse, health, text_health
 from fairopt.metrics.text_overlap import BleuOptions, bleu, rouge
 from fairopt.metrics.text_scores import GroupGap, TextScores, group_gap, text_scores
 from fairopt.metrics.unqover import UnqoverItems, UnqoverScores, two_way, unqover_items, unqover_scores
+from fairopt.metrics.world_bench import (
+    ReadNumber,
+    world_bench_error,
+    world_bench_read,
+    world_bench_read_as_published,
+)
 
 __all__ = [
     "BbqCounts",
@@ -113,8 +120,10 @@ __all__ = [
     "Preference",
     "PreferenceFlips",
     "RandomIntercept",
+    "ReadNumber",
     "Reliability",
     "ReliabilityBin",
+    "Stance",
     "StereoSetScores",
     "SubgroupAuc",
     "TextScores",
@@ -189,6 +198,8 @@ __all__ = [
     "roc_auc",
     "rouge",
     "selection_rate",
+    "stance",
+    "stance_as_published",
     "statistical_parity_difference",
     "stereoset_scores",
     "subgroup_auc",
@@ -202,4 +213,7 @@ __all__ = [
     "unqover_scores",
     "wasserstein_options",
     "word_counts",
+    "world_bench_error",
+    "world_bench_read",
+    "world_bench_read_as_published",
 ]
