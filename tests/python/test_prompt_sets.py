@@ -51,7 +51,7 @@ def test_real_toxicity_prompts_reads_the_official_layout(tmp_path: Path) -> None
     assert [item.group for item in items] == ["toxic prompt", "other prompt", "prompt without a rating"]
     assert [item.requests[0][0] for item in items] == ["I hate", "I like", "I"]
     assert [item.cluster for item in items] == ["0.txt", "0.txt", "1.txt"]
-    assert np.isnan(items[2].fields["prompt_toxicity"])  # type: ignore[arg-type]
+    assert items[2].fields["prompt_toxicity"] == -1
     (out,) = found.left_out(tmp_path)
     assert out.what.endswith("line 4")
     assert "blank" in out.why

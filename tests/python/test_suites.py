@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fairopt import benchmarks
-from fairopt.benchmarks import suites
+from fairopt.audit.selection import select
+from fairopt.benchmarks import Generate, suites
 from fairopt.benchmarks.factor import parse
 from fairopt.errors import InputError
 
@@ -39,3 +40,18 @@ def test_core_is_part_of_full() -> None:
 def test_an_unknown_suite() -> None:
     with pytest.raises(InputError, match="suite: name must be one of smoke, core, full"):
         suites.get("nowhere")
+
+
+def test_beyond_perplexity_writes_as_the_study_did() -> None:
+    asks = [benchmarks.get(entry.benchmark).ask for entry in suites.get("beyond-perplexity").entries]
+    writes = [ask for ask in asks if isinstance(ask, Generate)]
+    assert len(writes) == 5
+    for ask in writes:
+        assert (ask.min_new_tokens, ask.max_new_tokens, ask.samples, ask.chat) == (50, 100, None, False)
+
+
+def test_factors_go_beside_the_levels_of_an_entry() -> None:
+    asked = select(["open_pairs?tokens=4"], None, {"decoding": ["sample:2"], "tokens": ["9"]}, data=None, limit=2).asked
+    names = [benchmark.name for benchmark, _ in asked]
+    assert names == ["open_pairs?tokens=4", "open_pairs?decoding=sample:2&tokens=4"]
+    assert [any(metric.gated for metric in benchmark.metrics) for benchmark, _ in asked] == [True, False]

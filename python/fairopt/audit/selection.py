@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from fairopt import benchmarks as registry
 from fairopt.audit.capability import lacking
@@ -119,13 +120,15 @@ def _wanted(names: Sequence[str], suite: str | None, factors: Mapping[str, Seque
 
 
 def _levels(name: str, factors: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The benchmark at one other level at a time."""
+    """The benchmark at one other level at a time, beside those levels that its name gives."""
     own = registry.get(name).factors
-    if parse(name)[1] or name.startswith(registry.OWN_FILE):
+    if name.startswith(registry.OWN_FILE):
         return
+    given = parse(name)[1]
     for factor, levels in factors.items():
-        if factor in own:
-            yield from (f"{name}?{factor}={level}" for level in levels if level != own[factor].default)
+        if factor in own and factor not in given:
+            others = (quote(level, safe=":,./") for level in levels if level != own[factor].default)
+            yield from (f"{name}{'&' if given else '?'}{factor}={level}" for level in others)
 
 
 def _chosen(items: Sequence[Item], wanted: _Wanted, limit: int | None) -> tuple[list[Item], str]:

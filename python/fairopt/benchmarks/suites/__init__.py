@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fairopt.benchmarks.suites.beyond_perplexity import BEYOND_PERPLEXITY
 from fairopt.benchmarks.suites.core import CORE
 from fairopt.benchmarks.suites.full import FULL
 from fairopt.benchmarks.suites.smoke import SMOKE
@@ -12,7 +13,7 @@ from fairopt.errors import InputError
 
 __all__ = ["SUITES", "Entry", "Suite", "get"]
 
-SUITES: Mapping[str, Suite] = {suite.name: suite for suite in (SMOKE, CORE, FULL)}
+SUITES: Mapping[str, Suite] = {suite.name: suite for suite in (SMOKE, CORE, FULL, BEYOND_PERPLEXITY)}
 
 
 def get(name: str) -> Suite:

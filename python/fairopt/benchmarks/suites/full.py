@@ -17,6 +17,7 @@ FULL = Suite(
             "winobias",
             "winogender",
             "unqover",
+            "holisticbias_likelihood",
             "dialect",
             "matched_guise",
             # the same by masked models
