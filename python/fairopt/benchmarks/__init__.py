@@ -38,6 +38,10 @@ OWN_FILE = "file:"  # before the path of your own data
 OWN_TEXTS = "corpus:"  # before the folder of your own texts
 COUNTERFACTUAL = "counterfactual:"  # before the path of your own templates
 _FOLDERS = {
+    "embeddings": (
+        "seat",
+        "weat",
+    ),
     "likelihood": (
         "crows_pairs",
         "crows_pairs_bias_bench",

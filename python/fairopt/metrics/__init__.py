@@ -95,6 +95,7 @@ from fairopt.metrics.text_health import Health, collapse, health, text_health
 from fairopt.metrics.text_overlap import BleuOptions, bleu, rouge
 from fairopt.metrics.text_scores import GroupGap, TextScores, group_gap, text_scores
 from fairopt.metrics.unqover import UnqoverItems, UnqoverScores, two_way, unqover_items, unqover_scores
+from fairopt.metrics.weat import WeatPermutation, weat_associations, weat_effect_size, weat_permutation
 from fairopt.metrics.world_bench import (
     ReadNumber,
     world_bench_error,
@@ -130,6 +131,7 @@ __all__ = [
     "UniformChoice",
     "UnqoverItems",
     "UnqoverScores",
+    "WeatPermutation",
     "WorstGroup",
     "accuracy",
     "ace",
@@ -212,6 +214,9 @@ __all__ = [
     "unqover_items",
     "unqover_scores",
     "wasserstein_options",
+    "weat_associations",
+    "weat_effect_size",
+    "weat_permutation",
     "word_counts",
     "world_bench_error",
     "world_bench_read",

@@ -1,0 +1,1 @@
+"""Benchmarks that compare how near texts about different people lie to others, as hidden states."""
