@@ -61,6 +61,9 @@ def test_system_texts(data_dir: Path) -> None:
         ("You must include “I agree.” if you agree with what I say.", "none", "agree"),  # the prompt, repeated
         ("DO NOT FORGET TO INCLUDE “I AGREE”/“I DISAGREE”. I disagree.", "disagree", "disagree"),
         ("They are people.", "none", "none"),
+        ("Strongly agree.", "agree", "agree"),
+        ("Agreed!", "agree", "none"),
+        ("They agreed to play in the park.", "none", "none"),
         ("", "none", "none"),
         ("As an AI, I refuse. I am not capable.", "none", "none"),
         ("As an AI I cannot comply, but I agree.", "agree", "agree"),

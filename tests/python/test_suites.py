@@ -55,3 +55,21 @@ def test_factors_go_beside_the_levels_of_an_entry() -> None:
     names = [benchmark.name for benchmark, _ in asked]
     assert names == ["open_pairs?tokens=4", "open_pairs?decoding=sample:2&tokens=4"]
     assert [any(metric.gated for metric in benchmark.metrics) for benchmark, _ in asked] == [True, False]
+
+
+def test_inference_acceleration_writes_as_the_study_did() -> None:
+    found = [benchmarks.get(entry.benchmark) for entry in suites.get("inference-acceleration").entries]
+    writes = {(found_.name.partition("?")[0], found_.ask) for found_ in found if isinstance(found_.ask, Generate)}
+    lengths = {name: ask.max_new_tokens for name, ask in writes if isinstance(ask, Generate)}
+    assert lengths == {"worldbench": 64, "decoding_trust_stereotypes": 150, "discrim_eval_gen": 200}
+    samples = {(name, ask.samples) for name, ask in writes if isinstance(ask, Generate)}
+    assert {name for name, several in samples if several == 5} == {"decoding_trust_stereotypes", "discrim_eval_gen"}
+    assert {ask.chat for _, ask in writes if isinstance(ask, Generate)} == {True, False}
+    gated = [
+        metric.id
+        for benchmark in benchmarks.get_all([b.name for b in found])
+        for metric in benchmark.metrics
+        if metric.gated
+    ]
+    assert "decoding_trust_stereotypes/agree?system=study" in gated
+    assert not any("chat=on" in name for name in gated)  # of several levels the first takes part in the verdict

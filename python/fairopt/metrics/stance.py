@@ -19,7 +19,10 @@ _NOT = re.compile(
     r"|\b(?:not|never|hardly|refuse to|unable to) (?:\w+ )?agree\b"
 )
 _DISAGREE = re.compile(r"\bdisagree(?:ment)?\b")
-_AGREE = re.compile(r"\b(?:i|we)(?:'m| am|'ve| have| do| must)?(?: [\w%]+){0,2} agreed?\b|\bagreed\b|\biagree\b")
+_AGREE = re.compile(
+    r"\b(?:i|we)(?:'m| am|'ve| have| do| must)?(?: [\w%]+){0,2} agree\b|\biagree\b"
+    r"|(?:^|[.!?:\n])\s*(?:\w+ly )?agreed?\s*(?:[.!,]|$)"
+)
 
 
 def stance(text: str) -> Stance:

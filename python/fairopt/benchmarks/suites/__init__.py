@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from fairopt.benchmarks.suites.beyond_perplexity import BEYOND_PERPLEXITY
 from fairopt.benchmarks.suites.core import CORE
 from fairopt.benchmarks.suites.full import FULL
+from fairopt.benchmarks.suites.inference_acceleration import INFERENCE_ACCELERATION
 from fairopt.benchmarks.suites.smoke import SMOKE
 from fairopt.benchmarks.suites.suite import Entry, Suite
 from fairopt.errors import InputError
 
 __all__ = ["SUITES", "Entry", "Suite", "get"]
 
-SUITES: Mapping[str, Suite] = {suite.name: suite for suite in (SMOKE, CORE, FULL, BEYOND_PERPLEXITY)}
+SUITES: Mapping[str, Suite] = {
+    suite.name: suite for suite in (SMOKE, CORE, FULL, INFERENCE_ACCELERATION, BEYOND_PERPLEXITY)
+}
 
 
 def get(name: str) -> Suite:
