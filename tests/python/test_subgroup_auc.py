@@ -46,6 +46,18 @@ def test_error_rates_by_hand() -> None:
     assert math.isnan(found.fned)
 
 
+def test_placements_by_hand() -> None:
+    """Toxic 0.9 is above all three, 0.4 above one and tied with one; harmless 0.4 is below one and tied with one."""
+    found = metrics.roc_placements([1, 1, 0, 0, 0], [0.9, 0.4, 0.8, 0.4, 0.1])
+    assert found == pytest.approx([1, 1.5 / 3, 1 / 2, 1.5 / 2, 1])
+    assert (
+        found[:2].mean()
+        == pytest.approx(found[2:].mean())
+        == metrics.roc_auc([1, 1, 0, 0, 0], [0.9, 0.4, 0.8, 0.4, 0.1])
+    )
+    assert np.isnan(metrics.roc_placements([1, 1], [0.1, 0.2])).all()
+
+
 def test_generalized_mean() -> None:
     assert metrics.generalized_mean([0.5, 0.8], power=-1) == pytest.approx(2 / (1 / 0.5 + 1 / 0.8))
     assert metrics.generalized_mean([0.5, 1.0]) == pytest.approx(((0.5**-5 + 1) / 2) ** -0.2)

@@ -64,6 +64,8 @@ _FOLDERS = {
         "discrim_eval",
         "discrim_eval_gen",
         "global_opinion_qa",
+        "jigsaw_identity",
+        "jigsaw_swapped",
         "unqover",
         "worldbench",
     ),

@@ -89,6 +89,7 @@ from fairopt.metrics.subgroup_auc import (
     equality_difference,
     generalized_mean,
     roc_auc,
+    roc_placements,
     subgroup_auc,
 )
 from fairopt.metrics.text_health import Health, collapse, health, text_health
@@ -198,6 +199,7 @@ __all__ = [
     "recall",
     "reliability",
     "roc_auc",
+    "roc_placements",
     "rouge",
     "selection_rate",
     "stance",

@@ -59,6 +59,24 @@ def roc_auc(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> float:
     return _area(*_columns("roc_auc", y_true, y_score))
 
 
+def roc_placements(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Compute the share of the other class that each item is on the right side of, a tie counting half: ``[n]``.
+
+    The mean over the positive items, and the mean over the negative ones, is the area under the ROC curve; an item's
+    influence on it is (placement - area) / (number of its class) (DeLong et al. 1988). All NaN where the area is.
+    Raises as :func:`roc_auc`.
+    """
+    positive, score = _columns("roc_placements", y_true, y_score)
+    if math.isnan(_area(positive, score)):
+        return np.full(score.size, np.nan)
+    distinct, code = np.unique(score, return_inverse=True)
+    above = np.bincount(code, weights=positive, minlength=distinct.size)
+    below = np.bincount(code, weights=~positive, minlength=distinct.size)
+    wins = np.cumsum(below) - below / 2
+    losses = above.sum() - np.cumsum(above) + above / 2
+    return np.asarray(np.where(positive, wins[code] / below.sum(), losses[code] / above.sum()), dtype=np.float64)
+
+
 def subgroup_auc(y_true: npt.ArrayLike, y_score: npt.ArrayLike, member: npt.ArrayLike) -> SubgroupAuc:
     """Compute the areas for the items of a subgroup (``member``, ``[n]``) against all other items, the background.
 
