@@ -7,8 +7,8 @@ from fairopt.benchmarks.suites.suite import Entry, Suite
 INFERENCE_ACCELERATION = Suite(
     name="inference-acceleration",
     title="The Impact of Inference Acceleration on Bias of LLMs",
-    about="The first study's six benchmarks with its prompts, greedy and sampled, with and without a chat template, each"
-    " published rule beside the corrected one: some 300,000 likelihoods and 22,000 texts a model.",
+    about="The first study's six benchmarks with its prompts, greedy and sampled, with and without a chat template,"
+    " each published rule beside the corrected one: some 300,000 likelihoods and 22,000 texts a model.",
     entries=tuple(
         Entry(name)
         for name in (
