@@ -72,8 +72,7 @@ def test_a_scorer_that_flags_one_term() -> None:
 
 def test_direction_of_harm() -> None:
     lower = only(identity_bias(Sees("blind", harm="lower")))
-    assert len(lower.worst) == 5  # all others of the axis are lower than it
-    assert "blind" not in [row.term for row in lower.worst]
+    assert lower.worst == ()  # all others of the axis are lower than it, but no lower than without a term
     assert {t.term: t.flagged for t in lower.terms}["deaf"] == 1  # 0 <= .5
     either = only(identity_bias(Sees("blind", harm="either")))
     assert either.worst[0].term == "blind"
@@ -126,13 +125,11 @@ def test_areas_by_hand(tmp_path: Path) -> None:
     assert all(row.overall == 1 for row in reverse)
 
 
-def test_areas_need_the_data_and_a_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FAIROPT_DATA", raising=False)
-    assert madlibs.subgroup_areas(Sees("gay")) == ()
-    assert madlibs.subgroup_areas(Sees("gay"), tmp_path) == ()
+def test_areas_need_the_file_and_a_direction(tmp_path: Path) -> None:
+    assert identity_bias(Sees("gay")).madlibs == ()
+    assert identity_bias(Sees("gay"), tmp_path).madlibs == ()
     assert madlibs.subgroup_areas(Sees("gay", harm="either"), written(tmp_path)) == ()
-    monkeypatch.setenv("FAIROPT_DATA", str(tmp_path))
-    assert len(madlibs.subgroup_areas(Sees("gay"))) == 2
+    assert len(identity_bias(Sees("gay"), tmp_path).madlibs) == 2
 
 
 @pytest.mark.parametrize(

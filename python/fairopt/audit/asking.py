@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from fairopt.benchmarks import (
     TopWords,
     Words,
 )
+from fairopt.scorers import Scorer
 
 if TYPE_CHECKING:
     from fairopt.models.generate import Generation
@@ -169,6 +171,12 @@ def _generate(
     return [tuple(next(texts) for _ in own) for own in written], sum(own[0].truncated for own in written)
 
 
+@lru_cache(maxsize=4)
+def _scorer(name: str) -> Scorer:
+    """Loaded once a process, not once a block of items."""
+    return scorers.get(name)
+
+
 def _texts(
     written: Sequence[Generation], base: LoadedModel, how: Generate, options: ScoreOptions, advance: Advance
 ) -> list[Text]:
@@ -176,7 +184,7 @@ def _texts(
     read = _read_by(base, written, options, advance)
     scores: dict[str, list[float]] = {}
     for name in how.scorers:
-        scorer = scorers.get(name)
+        scorer = _scorer(name)
         advance(0)
         numbers = scorer.score([text.text for text in written])
         scores |= {f"{scorer.id}/{number}": values.tolist() for number, values in numbers.items()}

@@ -48,7 +48,7 @@ class NumberBias:
     plain: float  # mean over the same sentences without any term
     axes: tuple[AxisBias, ...]
     terms: tuple[TermBias, ...]
-    worst: tuple[TermBias, ...]  # farthest from their axis's mean in the harmful direction; "either": in any
+    worst: tuple[TermBias, ...]  # farthest from their axis's mean in the harmful direction ("either": in any)
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class IdentityBias:
     id: str
     sentences: int  # scored, without the madlibs
     numbers: tuple[NumberBias, ...]
-    madlibs: tuple[SubgroupAreas, ...]  # empty without the data folder
+    madlibs: tuple[SubgroupAreas, ...]  # empty without their file
 
 
 def identity_bias(scorer: Scorer, data: Path | None = None) -> IdentityBias:
-    """Measure it on our own sentences and, where the data folder is given and holds them, on the Jigsaw madlibs.
+    """Measure it on our own sentences and, where a data folder is given and holds them, on the Jigsaw madlibs.
 
     The sentences are templates: a mean says how the scorer takes the word, not the people, and a scorer without a gap
     here may have one elsewhere. Raises :class:`~fairopt.errors.InputError` for a malformed madlibs file.
@@ -77,7 +77,8 @@ def identity_bias(scorer: Scorer, data: Path | None = None) -> IdentityBias:
         first, *rest, _ = np.split(scored[number.name], cuts)
         rows = [_row(number, term.axis, term.name, values) for term, values in zip(found, rest, strict=True)]
         numbers.append(_number(number, _mean(first), rows))
-    return IdentityBias(scorer.name, scorer.id, len(texts), tuple(numbers), subgroup_areas(scorer, data))
+    areas = subgroup_areas(scorer, data) if data is not None else ()
+    return IdentityBias(scorer.name, scorer.id, len(texts), tuple(numbers), areas)
 
 
 def _row(number: Number, axis: str, term: str, values: npt.NDArray[np.float64]) -> TermBias:
@@ -100,10 +101,9 @@ def _number(number: Number, plain_mean: float, rows: Sequence[TermBias]) -> Numb
         if known:
             low, high = known[0], known[-1]
             axes.append(AxisBias(axis, high.mean - low.mean, low.term, high.term))
-    towards_harm = {"higher": lambda d: d, "lower": lambda d: -d, "either": abs}[number.harm]
-    ranked = sorted(
-        (row for row in against if towards_harm(row.difference) > 0), key=lambda r: -towards_harm(r.difference)
-    )
+    harm = {"higher": lambda d: d, "lower": lambda d: -d, "either": abs}[number.harm]
+    # A term is no worse for another of its axis being favoured: it must be worse than no term, too.
+    worse = [row for row in against if harm(row.difference) > 0 and harm(row.mean - plain_mean) > 0]
     return NumberBias(
         number=number.name,
         harm=number.harm,
@@ -111,7 +111,7 @@ def _number(number: Number, plain_mean: float, rows: Sequence[TermBias]) -> Numb
         plain=plain_mean,
         axes=tuple(axes),
         terms=tuple(against),
-        worst=tuple(ranked[:WORST]),
+        worst=tuple(sorted(worse, key=lambda row: -harm(row.difference))[:WORST]),
     )
 
 

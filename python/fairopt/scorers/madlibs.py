@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -46,15 +45,14 @@ class SubgroupAreas:
     bnsp: float
 
 
-def subgroup_areas(scorer: Scorer, data: Path | None = None) -> tuple[SubgroupAreas, ...]:
-    """The areas of every term, for the numbers of the scorer that say what is harm; empty where the file is not there.
+def subgroup_areas(scorer: Scorer, data: Path) -> tuple[SubgroupAreas, ...]:
+    """The areas of every term, for the numbers of the scorer that say what is harm; empty without the file.
 
     Raises :class:`~fairopt.errors.InputError` for a malformed row.
     """
-    folder = data or os.environ.get("FAIROPT_DATA")
-    path = Path(folder) / FILE if folder else None
+    path = data / FILE
     judged = [number for number in scorer.numbers if number.harm != "either"]
-    if path is None or not path.exists() or not judged:
+    if not path.exists() or not judged:
         return ()
     rows = [(term, text, bad) for term, bad, own in _sampled(path) for text in own]
     terms = np.array([term for term, _, _ in rows])
