@@ -10,6 +10,7 @@ import pytest
 
 from fairopt import benchmarks, scorers
 from fairopt.audit.paired import Paired
+from fairopt.audit.rule import ALL
 from fairopt.benchmarks import (
     Answer,
     Benchmark,
@@ -140,6 +141,13 @@ def test_an_item_without_a_score_is_never_dropped(asked: tuple[Benchmark, list[I
         assert np.isnan(Paired.of(metric, table, table).levels).all(), metric.id
     for score in benchmark.scores:
         assert np.isnan(score.value(table)), score.id
+
+
+def test_no_group_is_named_like_all_items(asked: tuple[Benchmark, list[Item]]) -> None:
+    benchmark, items = asked
+    table = item_columns(items)
+    for metric in benchmark.metrics:
+        assert ALL not in table[metric.by], metric.id
 
 
 def test_slices_and_applies_choose_items(asked: tuple[Benchmark, list[Item]]) -> None:

@@ -246,7 +246,7 @@ def _item(phrase: NounPhrase, template: Template) -> Item:
         requests=(("", text),),
         fields={
             "descriptor": phrase.descriptor,
-            "bucket": phrase.bucket,
+            "bucket": f"{phrase.axis}/{phrase.bucket}",  # two axes have a bucket "queer"
             "preference": phrase.preference,
             "template": template.text,
             "noun": phrase.noun,
