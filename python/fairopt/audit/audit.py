@@ -71,7 +71,7 @@ def audit(
     Raises :class:`~fairopt.errors.InputError` for what cannot be used, before any model runs, and
     :class:`~fairopt.errors.NotComparable` for a variant that differs in more than its weights, or another run's folder.
     """
-    chosen = policy_of(policy)
+    chosen = policy_of(policy) if suite is None or policy is not None else Policy.of_suite(suite)
     selected = select(benchmarks, suite, factors or {}, data=data, limit=limit)
     chosen.gates(selected.asked)  # refuses limits of unknown gates before a model is loaded
     store = _usable(out, base_runs)

@@ -6,11 +6,12 @@ The language of policy files, and the statistics behind each rule, are described
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fairopt.audit.result import Kind, Quantity
 from fairopt.audit.rule import (
@@ -75,6 +76,11 @@ class Policy:
         return cls.from_file(DEFAULT)
 
     @classmethod
+    def of_suite(cls, name: str) -> Policy:
+        """The declared limits without those for groups about which nothing can be shown with the items of the suite."""
+        return cls(name=f"suite {name}", rules=(Rule("declared", min_items=30, min_clusters=10),))
+
+    @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Policy:
         """Read YAML, TOML or JSON, by the file's ending; a file without a ``name`` gets its own.
 
@@ -134,19 +140,20 @@ class Policy:
                 )
         found[gate.id] = (index, gate)
 
-    def _rule_gates(self, rule: Rule, benchmark: str, metric: Metric, sizes: Mapping[str, int]) -> Iterator[GateSpec]:
+    def _rule_gates(self, rule: Rule, benchmark: str, metric: Metric, sizes: Sizes) -> Iterator[GateSpec]:
         if not rule.fits(metric):
             return
         if rule.rule == "declared":
             everyone, each = declared_rules(metric)
-            gated = {group: n for group, n in sizes.items() if group not in metric.ungated_groups}
+            gated = {group: size for group, size in sizes.items() if group not in metric.ungated_groups}
+            each = replace(each, min_items=rule.min_items, min_clusters=rule.min_clusters)
             for declared, of in ((everyone, sizes), (each, gated)):
-                yield from self._rule_gates(replace(declared, min_items=rule.min_items), benchmark, metric, of)
+                yield from self._rule_gates(declared, benchmark, metric, of)
             return
         kind, quantity, direction = rule.limited(metric)
         _check_range(metric, quantity, rule.limit(large=False))
-        for group, n in _chosen(rule, metric, sizes).items():
-            if n >= rule.min_items:
+        for group, size in _chosen(rule, metric, sizes).items():
+            if size.items >= rule.min_items and size.clusters >= rule.min_clusters:
                 yield GateSpec(
                     id=f"{metric.id}:{group}" + ("" if quantity == "delta" else f":{quantity}"),
                     benchmark=benchmark,
@@ -154,7 +161,7 @@ class Policy:
                     group=group,
                     kind=kind,
                     quantity=quantity,
-                    margin=rule.limit(large=group != ALL and n >= self.large_group),
+                    margin=rule.limit(large=group != ALL and size.items >= self.large_group),
                     direction=direction,
                     rule=rule.rule if rule.rule in EVERY_GROUP else "",
                 )
@@ -170,19 +177,33 @@ def _check_range(metric: Metric, quantity: Quantity, limit: float) -> None:
         raise InputError(f"policy: the margin of {metric.id}, a share, must be below 1, got {limit:g}")
 
 
-def _sizes(metric: Metric, items: Sequence[Item]) -> dict[str, int]:
-    """Items of each group that the metric is about."""
+@dataclass(frozen=True)
+class Size:
+    """Of a group: what its claims rest on."""
+
+    items: int
+    clusters: int
+
+
+Sizes = Mapping[str, Size]  # of every group, and of ALL
+
+
+def _sizes(metric: Metric, items: Sequence[Item]) -> Sizes:
+    """Of the items that the metric is about."""
     columns = item_columns(items)
-    groups = columns[metric.by] if metric.applies is None else columns[metric.by][metric.applies(columns)]
-    return dict(sorted(Counter(map(str, groups)).items()))
+    about = np.full(len(items), True) if metric.applies is None else metric.applies(columns)
+    groups, clusters = columns[metric.by][about], columns["cluster_id"][about]
+    of = {str(name): groups == name for name in np.unique(groups)} | {ALL: np.full(len(groups), True)}
+    return {name: Size(int(chosen.sum()), len(np.unique(clusters[chosen]))) for name, chosen in of.items()}
 
 
-def _chosen(rule: Rule, metric: Metric, sizes: Mapping[str, int]) -> Mapping[str, int]:
+def _chosen(rule: Rule, metric: Metric, sizes: Sizes) -> Sizes:
+    each = {group: size for group, size in sorted(sizes.items()) if group != ALL}
     if rule.groups == ALL:
-        return {ALL: sum(sizes.values())}
+        return {ALL: sizes[ALL]}
     if not isinstance(rule.groups, tuple):
-        return sizes
+        return each
     for name in rule.groups:
-        if name not in sizes:
-            raise InputError(f"policy: groups of {metric.id} must be of {', '.join(sizes)}, got {name!r}")
-    return {name: sizes[name] for name in sorted(rule.groups)}
+        if name not in each:
+            raise InputError(f"policy: groups of {metric.id} must be of {', '.join(each)}, got {name!r}")
+    return {name: each[name] for name in sorted(rule.groups)}

@@ -49,12 +49,14 @@ class Rule:
     at_most: float | None = None  # absolute and recovery: the one bound
     at_least: float | None = None
     direction: Literal["lower", "higher"] | None = None  # of harm; None: what the metric says
-    min_items: int = 1  # smaller groups get no gate
+    min_items: int = 1  # groups of fewer items, or of fewer clusters, get no gate
+    min_clusters: int = 1
 
     def __post_init__(self) -> None:
         require(self.rule in get_args(RuleKind), "rule", f"one of {', '.join(get_args(RuleKind))}", self.rule)
         require(isinstance(self.metric, str) and self.metric != "", "metric", "a pattern of metric ids", self.metric)
-        require(is_count(self.min_items), "min_items", "a positive whole number", self.min_items)
+        for name in ("min_items", "min_clusters"):
+            require(is_count(getattr(self, name)), name, "a positive whole number", getattr(self, name))
         if self.direction is not None:
             require(self.rule in _ONE_SIDED, "direction", f"absent from a rule of kind {self.rule}", self.direction)
             require(self.direction in ("lower", "higher"), "direction", "lower or higher", self.direction)
