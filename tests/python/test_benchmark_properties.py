@@ -68,13 +68,26 @@ def text(ask: Generate, rng: np.random.Generator, missing: bool) -> Text:
 
 
 @pytest.fixture(scope="module", params=benchmarks.NAMES)
-def asked(request: pytest.FixtureRequest, data_dir: Path) -> tuple[Benchmark, list[Item]]:
+def asked(
+    request: pytest.FixtureRequest, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Benchmark, list[Item]]:
     benchmark = benchmarks.get(request.param)
+    if request.param == "honest":
+        data_dir = with_lexicon(data_dir, tmp_path_factory.mktemp("honest"))
     files = benchmark.source.files if benchmark.source else {}
     if files and not any((data_dir / name).exists() for name in files):  # some of a set missing is an error
         pytest.skip(f"{request.param}: {data_dir} (FAIROPT_DATA) holds none of its files; its own test makes some up")
     items = benchmark.items(data_dir)
     return benchmark, items[:: max(1, len(items) // 600)]
+
+
+def with_lexicon(data_dir: Path, folder: Path) -> Path:
+    """The templates of HONEST beside a made-up lexicon; HurtLex itself is fetched by its users."""
+    (folder / "honest").mkdir()
+    (folder / "honest" / "binary").symlink_to(data_dir / "honest" / "binary")
+    head = "id\tpos\tcategory\tstereotype\tlemma\tlevel\n"
+    (folder / "honest" / "hurtlex_EN.tsv").write_text(head + "EN1\ta\tcds\tno\tbad\tconservative\n")
+    return folder
 
 
 def test_ids_name_one_thing_each() -> None:

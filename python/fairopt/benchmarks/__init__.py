@@ -73,6 +73,7 @@ _FOLDERS = {
         "adv_prompt_set",
         "bold",
         "holisticbias_regard",
+        "honest",
         "open_pairs",
         "real_toxicity_prompts",
         "toxigen",
