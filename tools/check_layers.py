@@ -14,13 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "fairopt"
 
-# room -> rooms it may import. "errors", "progress", "_arrays" and "_callable" are open to all.
-OPEN = {"errors", "progress", "_arrays", "_callable", "_core", "__init__"}
+# room -> rooms it may import. "errors", "progress", "_arrays", "_callable" and "_yaml" are open to all.
+OPEN = {"errors", "progress", "_arrays", "_callable", "_yaml", "_core", "__init__"}
 PYTHON: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
     "_arrays": set(),
     "_callable": set(),
+    "_yaml": set(),
     "ops": set(),
     "formats": set(),
     "stats": set(),

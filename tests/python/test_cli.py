@@ -247,7 +247,7 @@ def test_doctor_names_what_is_there_and_what_is_missing(tmp_path):
     assert result.exit_code == 0
     assert "in use" in lines["instruction sets"]
     assert "missing" in lines["crows_pairs"]
-    assert "official home" in lines["crows_pairs"]
+    assert "fairopt data fetch crows_pairs" in lines["crows_pairs"]
     (tmp_path / "bbq" / "data").mkdir(parents=True)
     (tmp_path / "bbq" / "data" / "SES.jsonl").touch()
     again = {line.split("  ")[0]: line for line in invoke("doctor", "--data", tmp_path).output.splitlines()}

@@ -130,7 +130,7 @@ def test_the_file_is_not_needed_to_reopen_a_run(tmp_path: Path) -> None:
         ("file:a.csv?text=", "got text="),
         ("file:a.csv?text", "must be given as"),
         ("file:a.csv?text=x&text=y", "once each"),
-        ("pairs.csv", "file:PATH or corpus:FOLDER, got 'pairs.csv'"),
+        ("pairs.csv", "counterfactual:PATH or python:MODULE:ATTRIBUTE, got 'pairs.csv'"),
     ],
 )
 def test_bad_names_are_refused(name: str, message: str) -> None:

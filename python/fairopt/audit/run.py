@@ -136,7 +136,7 @@ class Run:
     def _asked(self) -> dict[str, tuple[Benchmark, list[Item]]]:
         found = {}
         specs = self.descriptor.benchmarks
-        for spec, benchmark in zip(specs, registry.get_all([spec.name for spec in specs]), strict=True):
+        for spec, benchmark in zip(specs, registry.get_stored([spec.name for spec in specs]), strict=True):
             if benchmark.version != spec.version:
                 raise InputError(
                     f"open_run: {spec.name} must be version {benchmark.version}, got a run with {spec.version}"

@@ -84,6 +84,7 @@ def select(
     asked: list[tuple[Benchmark, Sequence[Item]]] = []
     omitted: list[Omission] = []
     wanted, folder = _wanted(names, suite, factors), None if data is None else Path(data)
+    _check_ids([one.benchmark for one in wanted])
     for one in wanted:
         name = one.benchmark.name
         try:
@@ -98,7 +99,6 @@ def select(
         asked.append((one.benchmark, chosen))
         omitted += [Omission(name, out.what, out.why) for out in one.benchmark.left_out(folder)]
         omitted += [Omission(name, item.id, why) for item in items if item.id not in kept]
-    _check_ids([benchmark for benchmark, _ in asked])
     return _not_empty(Selection(asked, omitted, frozenset(one.benchmark.name for one in wanted if one.suite)))
 
 
@@ -122,7 +122,7 @@ def _wanted(names: Sequence[str], suite: str | None, factors: Mapping[str, Seque
 def _levels(name: str, factors: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The benchmark at one other level at a time, beside those levels that its name gives."""
     own = registry.get(name).factors
-    if name.startswith(registry.OWN_FILE):
+    if not own:
         return
     given = parse(name)[1]
     for factor, levels in factors.items():

@@ -34,9 +34,11 @@ from fairopt.benchmarks.base import (
 )
 from fairopt.errors import InputError
 
-OWN_FILE = "file:"  # before the path of your own data
+OWN_FILE = "file:"  # before the path of your own data, or of what defines your own benchmark
 OWN_TEXTS = "corpus:"  # before the folder of your own texts
 COUNTERFACTUAL = "counterfactual:"  # before the path of your own templates
+OWN_CODE = "python:"  # before the place of your own class
+DEFINITIONS = (".yaml", ".yml")
 _FOLDERS = {
     "embeddings": (
         "seat",
@@ -123,6 +125,7 @@ __all__ = [
     "data_folder",
     "get",
     "get_all",
+    "get_stored",
     "item_columns",
     "names",
     "register",
@@ -149,9 +152,11 @@ def get(name: str) -> Benchmark:
     """The benchmark of that name; :class:`~fairopt.errors.InputError` lists the known ones.
 
     ``NAME?factor=level&...`` is a benchmark at other levels than its defaults (:mod:`fairopt.benchmarks.factor`).
-    ``file:PATH?column=NAME&...`` is your own data (:mod:`fairopt.benchmarks.own.own_file`); the file is not opened
-    here. ``corpus:FOLDER`` is a folder with one text file a group (:mod:`fairopt.benchmarks.own.corpora`);
-    ``counterfactual:PATH?terms=NAME&...`` your own templates (:mod:`fairopt.benchmarks.own.counterfactual`).
+    Your own: ``file:PATH?column=NAME&...`` is a table (:mod:`fairopt.benchmarks.own.own_file`; it is not opened here),
+    ``file:PATH.yaml`` a benchmark that a file defines (:mod:`fairopt.benchmarks.own.definition`), ``corpus:FOLDER`` a
+    folder with one text file a group (:mod:`fairopt.benchmarks.own.corpora`), ``counterfactual:PATH?terms=NAME&...``
+    templates (:mod:`fairopt.benchmarks.own.counterfactual`), and ``python:MODULE:ATTRIBUTE`` what your code defines
+    (:mod:`fairopt.benchmarks.own.own_class`).
     """
     if name.startswith(OWN_TEXTS):
         from fairopt.benchmarks.own.corpora import Corpora
@@ -161,22 +166,56 @@ def get(name: str) -> Benchmark:
         from fairopt.benchmarks.own.counterfactual import Counterfactual
 
         return Counterfactual(name)
-    if name.startswith(OWN_FILE):
+    if _is_table(name):
         from fairopt.benchmarks.own.own_file import OwnFile
 
         return OwnFile(name)
     plain, levels = factor.parse(name)
+    found = _found(plain)
+    return found.at(levels) if levels else found
+
+
+def _is_table(name: str) -> bool:
+    return name.startswith(OWN_FILE) and not name.partition("?")[0].lower().endswith(DEFINITIONS)
+
+
+def _found(plain: str) -> Benchmark:
+    if plain.startswith(OWN_FILE):
+        from fairopt.benchmarks.own.defined import defined
+
+        return defined(plain)
+    if plain.startswith(OWN_CODE):
+        from fairopt.benchmarks.own.own_class import own_class
+
+        return own_class(plain)
     if plain not in names():
         raise InputError(
-            f"benchmark: name must be one of {', '.join(names())}, counterfactual:PATH, file:PATH or corpus:FOLDER,"
-            f" got {plain!r}"
+            f"benchmark: name must be one of {', '.join(names())}, file:PATH, corpus:FOLDER, counterfactual:PATH or"
+            f" python:MODULE:ATTRIBUTE, got {plain!r}"
         )
-    found = _REGISTERED.get(plain) or _load(plain)
-    return found.at(levels) if levels else found
+    return _REGISTERED.get(plain) or _load(plain)
 
 
 def _load(name: str) -> Benchmark:
     return cast(Benchmark, importlib.import_module(f"fairopt.benchmarks.{_FOLDER_OF[name]}.{name}").BENCHMARK)
+
+
+def get_stored(asked: Sequence[str]) -> list[Benchmark]:
+    """:func:`get_all` of names that a folder holds, not the user: code is not run because a file names it."""
+    for name in asked:
+        plain, _ = factor.parse(name) if name.startswith(OWN_CODE) else ("", {})
+        if plain and not _is_loaded(plain):
+            raise InputError(
+                f"open_run: {plain} is code that the run's folder names: name it yourself, by --benchmark {plain} or"
+                f" fairopt.benchmarks.get({plain!r})"
+            )
+    return get_all(asked)
+
+
+def _is_loaded(name: str) -> bool:
+    from fairopt.benchmarks.own.own_class import is_loaded
+
+    return is_loaded(name)
 
 
 def get_all(asked: Sequence[str]) -> list[Benchmark]:
@@ -185,7 +224,8 @@ def get_all(asked: Sequence[str]) -> list[Benchmark]:
     seen: set[str] = set()
     for name in asked:
         benchmark = get(name)
-        plain = benchmark.name if name.startswith((OWN_FILE, COUNTERFACTUAL)) else factor.parse(name)[0]
+        columns = _is_table(name) or name.startswith(COUNTERFACTUAL)  # what follows "?" is no level
+        plain = benchmark.name if columns else factor.parse(name)[0]
         found.append(benchmark.described() if plain in seen else benchmark)
         seen.add(plain)
     return found

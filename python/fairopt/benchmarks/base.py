@@ -141,7 +141,7 @@ class Benchmark(ABC):
 
     def at(self, levels: Mapping[str, str]) -> Benchmark:
         """This benchmark at other levels; its name, metrics and scores say which."""
-        other = type(self)(levels)
+        other = self._made(levels)
         said = factor.suffix(self.factors, other.levels)
         if not said:
             return other
@@ -152,6 +152,10 @@ class Benchmark(ABC):
         ]
         other.scores = [replace(score, id=score.id + said) for score in other.scores]
         return other
+
+    def _made(self, levels: Mapping[str, str]) -> Benchmark:
+        """Another instance; for a subclass that is made from more than levels to override."""
+        return type(self)(levels)
 
     def described(self) -> Benchmark:
         """This benchmark without a part in the verdict."""

@@ -20,6 +20,7 @@ from fairopt.cli.data import data_app
 from fairopt.cli.errors import one_line_errors as _one_line_errors
 from fairopt.cli.frame import frame
 from fairopt.cli.gate import gate
+from fairopt.cli.opening import OwnCode, opened
 from fairopt.cli.options import Data, Seed
 from fairopt.cli.show import show
 from fairopt.cli.table import print_table
@@ -105,7 +106,9 @@ def compress(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="The folder that 'fairopt audit --out' wrote.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder that 'fairopt audit --out' wrote.")], benchmark: OwnCode = None
+) -> None:
     """Build the report of a run again from its folder alone: no model, no data.
 
     Returns 0 when the report could be built, whatever it says.
@@ -115,9 +118,7 @@ def report(run: Annotated[Path, typer.Argument(help="The folder that 'fairopt au
         fairopt report run/
     """
     with _one_line_errors():
-        from fairopt.audit.run import open_run
-
-        show(open_run(run))
+        show(opened(run, benchmark))
 
 
 app.command()(audit)

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from fairopt.cli.errors import one_line_errors
+from fairopt.cli.opening import OwnCode, opened
 
 
 def compare(
     run: Annotated[Path, typer.Argument(help="The folder that 'fairopt audit --out' wrote.")],
     variant: Annotated[str, typer.Argument(help="The variant's name, as it was audited.")],
+    benchmark: OwnCode = None,
 ) -> None:
     """Print what one variant changed: every metric and group, every gate, and the re-analyses.
 
@@ -23,7 +25,6 @@ def compare(
         fairopt compare run/ nf4
     """
     with one_line_errors():
-        from fairopt.audit.run import open_run
         from fairopt.report.comparison import print_comparison
 
-        print_comparison(open_run(run).compare(variant))
+        print_comparison(opened(run, benchmark).compare(variant))

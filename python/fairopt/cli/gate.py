@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairopt.cli.errors import one_line_errors
+from fairopt.cli.opening import OwnCode, opened
 from fairopt.cli.options import Junit, Summary
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def gate(
     ] = None,
     junit: Junit = None,
     summary: Summary = None,
+    benchmark: OwnCode = None,
 ) -> None:
     """Decide about a run again, without a model: the exit code is the verdict's.
 
@@ -36,13 +38,12 @@ def gate(
         fairopt gate run/ --policy stricter.yaml
     """
     with one_line_errors():
-        from fairopt.audit.run import open_run
         from fairopt.report.page import page
         from fairopt.report.terminal import print_verdict
 
-        opened = open_run(run)
-        result = opened.result if policy is None else opened.decide(policy)
-        note = "" if result.policy_hash == opened.descriptor.policy_hash else AFTERWARDS
+        found = opened(run, benchmark)
+        result = found.result if policy is None else found.decide(policy)
+        note = "" if result.policy_hash == found.descriptor.policy_hash else AFTERWARDS
         laid_out = page(result)
         print_verdict(laid_out)
         if note:

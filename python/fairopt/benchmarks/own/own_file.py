@@ -14,19 +14,15 @@ Every row has a ``group``; ``id``, ``pair`` and ``cluster`` are optional.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-import numpy as np
-import numpy.typing as npt
-
 from fairopt.benchmarks.ask import Answer
-from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source
-from fairopt.benchmarks.likelihood.crows_pairs import preference_metric
+from fairopt.benchmarks.base import Benchmark, Item, Score, Source
+from fairopt.benchmarks.own.likelihood_scores import label_evidence, label_metrics, pair_agreement, pair_metrics
 from fairopt.benchmarks.rows import Row, read_csv, read_jsonl, read_parquet
 from fairopt.errors import InputError
 
@@ -36,7 +32,7 @@ _TEXT = {"text": "text", "label": "label", "choices": "choices"}
 _PAIR = {"more": "text_more", "less": "text_less"}
 _BOTH = {"group": "group", "id": "id", "pair": "pair", "cluster": "cluster"}
 _OPTIONAL = ("id", "pair", "cluster", "choices")
-_READERS: Mapping[str, Callable[[str, Path], Iterator[Row]]] = {
+READERS: Mapping[str, Callable[[str, Path], Iterator[Row]]] = {
     ".csv": read_csv,
     ".tsv": lambda name, path: read_csv(name, path, delimiter="\t"),
     ".jsonl": read_jsonl,
@@ -70,8 +66,8 @@ class _Spec:
         if len(dict(given)) < len(given):
             raise InputError(f"benchmark: columns of {name!r} must be named once each, got {query!r}")
         path = Path(location).expanduser()
-        if path.suffix.lower() not in _READERS:
-            raise InputError(f"benchmark: file must end in {', '.join(_READERS)}, got {location!r}")
+        if path.suffix.lower() not in READERS:
+            raise InputError(f"benchmark: file must end in {', '.join(READERS)}, got {location!r}")
         return cls(path, known | dict(given), frozenset(dict(given)), pairs)
 
     def has(self, use: str, row: Row) -> bool:
@@ -92,10 +88,10 @@ class OwnFile(Benchmark):
         stem = re.sub(r"[^\w-]", "_", self._spec.path.stem)
         self.title = f"Your own data: {self._spec.path.name}"
         self.source = Source(home=str(self._spec.path), licence="your own", files={})
-        self.metrics = _pair_metrics(stem) if self._spec.pairs else _label_metrics(stem)
+        self.metrics = pair_metrics(stem) if self._spec.pairs else label_metrics(stem)
         if not self._spec.pairs:
             self.scores = (
-                Score(f"{stem}/pair_agreement", "Pairs with one answer", _pair_agreement, (0.0, 1.0), ideal=1.0),
+                Score(f"{stem}/pair_agreement", "Pairs with one answer", pair_agreement, (0.0, 1.0), ideal=1.0),
             )
             self.confidence = lambda columns: (columns["confidence"], columns["lead"] > 0)
 
@@ -106,7 +102,7 @@ class OwnFile(Benchmark):
             InputError: naming the file, the line and the column that cannot be used.
         """
         spec = self._spec
-        rows = list(_READERS[spec.path.suffix.lower()](_OP, spec.path))
+        rows = list(READERS[spec.path.suffix.lower()](_OP, spec.path))
         if not rows:
             raise InputError(f"{_OP}: {str(spec.path)!r} must hold at least one row, got none")
         words = [] if spec.pairs else sorted({row.name(spec.columns["label"]) for row in rows})
@@ -121,9 +117,9 @@ class OwnFile(Benchmark):
         return items
 
     def evidence(self, item: Item, answers: Sequence[Answer]) -> dict[str, float | int]:
-        """Of pairs: log-likelihood (nats) and tokens of both texts. Of labelled texts: see :func:`_label_evidence`."""
+        """Of pairs: log-likelihood (nats) and tokens of both texts. Of labelled texts: see :func:`label_evidence`."""
         if not self._spec.pairs:
-            return _label_evidence(item, answers)
+            return label_evidence(item, answers)
         more, less = answers
         tokens = {"n_tokens_more": more.n_tokens, "n_tokens_less": less.n_tokens}
         return {"ll_more": more.ll, "ll_less": less.ll, **tokens}
@@ -169,90 +165,3 @@ def _choices(spec: _Spec, row: Row, words: Sequence[str]) -> list[str]:
     if len(choices) < 2 or len(set(choices)) < len(choices) or not all(choices):
         raise row.error(column, f"at least two distinct words, separated by {SEPARATOR!r}", SEPARATOR.join(choices))
     return choices
-
-
-# ---- pairs of texts ----
-
-
-def _pair_metrics(stem: str) -> tuple[Metric, ...]:
-    return (
-        preference_metric(f"{stem}/ll_sum", "crows/ll_sum", "Preference for the first text"),
-        preference_metric(
-            f"{stem}/ll_mean",
-            "crows/ll_mean",
-            "Preference for the first text per token",
-            instead_of=f"{stem}/ll_sum",
-        ),
-    )
-
-
-# ---- labelled texts ----
-
-
-def _label_evidence(item: Item, answers: Sequence[Answer]) -> dict[str, float | int]:
-    """Which choice is the likeliest, and by how much the label leads the best other choice (nats).
-
-    ``chosen`` is an index into the choices, -1 without a score; ``confidence`` its softmax probability. The same lead
-    per character of the choice is ``lead_norm``. A tie is no lead.
-    """
-    label = int(item.fields["label_index"])
-    scores = np.array([answer.ll for answer in answers])
-    characters = np.array([len(choice) - 1 for _, choice in item.requests])  # without the leading space
-    chosen = -1 if np.isnan(scores).any() or np.isneginf(scores).all() else int(np.argmax(scores))
-    return {
-        "ll_label": answers[label].ll,
-        "n_tokens_label": answers[label].n_tokens,
-        "chosen": chosen,
-        "lead": _lead(scores, label),
-        "lead_norm": _lead(scores / characters, label),
-        "confidence": math.nan if chosen < 0 else float(1 / np.exp(scores - scores.max()).sum()),
-    }
-
-
-def _lead(scores: npt.NDArray[np.float64], label: int) -> float:
-    others = np.delete(scores, label)
-    return float(scores[label] - others.max())
-
-
-def _label_metrics(stem: str) -> tuple[Metric, ...]:
-    return (
-        _accuracy(f"{stem}/acc", "Accuracy", "lead"),
-        _accuracy(f"{stem}/acc_norm", "Accuracy per character", "lead_norm", instead_of=f"{stem}/acc"),
-    )
-
-
-def _accuracy(name: str, title: str, lead: str, *, instead_of: str = "") -> Metric:
-    def value(columns: Columns) -> npt.NDArray[np.float64]:
-        return np.where(np.isnan(columns[lead]), np.nan, columns[lead] > 0)
-
-    def preference(columns: Columns) -> npt.NDArray[np.float64]:
-        return np.asarray(columns[lead], dtype=np.float64)
-
-    return Metric(
-        id=name,
-        title=title,
-        kind="binary",
-        unit="share",
-        harm="lower",
-        value=value,
-        preference=preference,
-        range=(0.0, 1.0),
-        gated=not instead_of,
-        instead_of=instead_of,
-        margin=0.02,
-        group_margin=0.10,
-        large_group_margin=0.05,
-    )
-
-
-def _pair_agreement(columns: Columns) -> float:
-    """Share of the pairs whose rows all get the same choice; NaN without pairs or where a row has no score."""
-    chosen, pair = columns["chosen"], columns["pair"]
-    if len(chosen) == 0 or (chosen < 0).any():
-        return math.nan
-    _, code, size = np.unique(pair, return_inverse=True, return_counts=True)
-    lowest, highest = np.full(len(size), chosen.max()), np.full(len(size), -1)
-    np.minimum.at(lowest, code, chosen)
-    np.maximum.at(highest, code, chosen)
-    pairs = size > 1
-    return float(np.mean(lowest[pairs] == highest[pairs])) if pairs.any() else math.nan
