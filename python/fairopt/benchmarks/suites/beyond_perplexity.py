@@ -23,7 +23,7 @@ BEYOND_PERPLEXITY = Suite(
         Entry(f"bold?{_TOKENS}", _PROMPTS),
         Entry(f"holisticbias_regard?{_TOKENS}", _PROMPTS),
         Entry("bbq?template=beyond_perplexity&shots=3"),
-        Entry("unqover?size=10000&seed=42"),
+        Entry("unqover?wording=labels&size=10000&seed=42"),
         Entry("wikitext"),
         Entry("dialect"),
         Entry("mmlu"),

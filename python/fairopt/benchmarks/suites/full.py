@@ -24,6 +24,9 @@ FULL = Suite(
             "crows_pairs_masked",
             "crows_pairs_bias_bench",
             "stereoset_masked",
+            "honest",
+            "seat",
+            "weat",
             # questions and decisions
             "bbq",
             "bbq_letter",
@@ -36,6 +39,8 @@ FULL = Suite(
             "global_opinion_qa",
             "allocative_adult",
             "allocative_crime",
+            "jigsaw_identity",
+            "jigsaw_swapped",
             # what the model writes
             "bold",
             "real_toxicity_prompts",
