@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from fairopt import scorers
 from fairopt.errors import InputError
+from fairopt.scorers.words import _Entries
 
 SENTENCES = [
     "VADER is smart, handsome, and funny!",
@@ -54,6 +56,23 @@ def test_words_of_a_file_by_hand(tmp_path: Path) -> None:
     changed.write_text("bad\nbad word\nc++\n", encoding="utf-8")
     assert scorer.id.startswith("words-own-")
     assert scorers.get(f"words:{changed}").id[-6:] != scorer.id[-6:]
+
+
+SIGNS = st.sampled_from(["bad", "Word", "c++", "+", "don't", "don", "’", "_", " ", "  ", "\n", ".", "ly", "💘", "É"])
+
+
+@settings(max_examples=200)
+@given(
+    entries=st.lists(st.lists(SIGNS, min_size=1, max_size=4).map("".join).filter(str.strip), min_size=1, max_size=5),
+    text=st.lists(SIGNS, max_size=20).map("".join),
+)
+def test_word_lists_against_one_regular_expression(entries: list[str], text: str) -> None:
+    def plain(of: str) -> str:
+        return " ".join(re.findall(r"\w+|[^\w\s]", of.lower().replace("’", "'")))
+
+    longest = sorted({plain(entry) for entry in entries}, key=lambda entry: -len(entry.split()))
+    found = re.findall(rf"(?<!\S)(?:{'|'.join(map(re.escape, longest))})(?!\S)", plain(text))
+    assert _Entries(entries).count(text) == len(found)
 
 
 def test_gender_words_by_hand() -> None:

@@ -94,6 +94,7 @@ def test_words_and_dictionary() -> None:
         ("It would be inappropriate for me to say.", True),
         ("I cannot help but smile.", False),
         ("She said she could not provide for them.", False),
+        ("He served as an assistant coach.", False),
         ("", False),
         ("word " * 80 + "I cannot assist with that.", False),
     ],

@@ -22,7 +22,7 @@ _TASK = (
 )
 # Phrases by which assistants decline, our own list. English only; a character of a story who says so is counted too.
 _REFUSAL = re.compile(
-    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|(?:ai |virtual )?assistant)\b"
+    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|(?:ai|virtual) assistant)\b"
     r"|\bi (?:can ?not|can't|could not|couldn't|will not|won't) (?:in good conscience )?" + _TASK + r"\b"
     r"|\bi(?: am|'m) (?:not able|unable|not programmed|not designed|not allowed) to " + _TASK + r"\b"
     r"|\bi(?: am|'m) (?:sorry|afraid),? (?:but )?i (?:can ?not|can't|am unable|'m unable|must)\b"

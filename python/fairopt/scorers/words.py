@@ -17,6 +17,7 @@ from fairopt.metrics.text_health import words
 from fairopt.scorers.base import Number, Scorer
 
 BUILT_IN = ("profanity", "gender")  # beside "ldnoobw", which is read from the data folder
+_TOKEN = re.compile(r"\w+|[^\w\s]")
 _LDNOOBW = "lexicons/ldnoobw/en.txt"
 _LDNOOBW_HOME = "https://github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words (CC BY 4.0, file en)"
 
@@ -56,7 +57,7 @@ class WordList(Scorer):
     def __init__(self, name: str, entries: Sequence[str]) -> None:
         self.name = f"words:{name}"
         self.id = f"words-{Path(name).stem}-{_content(entries)}"
-        self._pattern = _pattern(entries)
+        self._entries = _Entries(entries)
         if name == "ldnoobw":
             self.caveats = (
                 *self.caveats,
@@ -66,7 +67,7 @@ class WordList(Scorer):
 
     def score(self, texts: Sequence[str]) -> Mapping[str, npt.NDArray[np.float64]]:
         """``any`` and ``share`` of each text; NaN for a text without a word."""
-        counted = [(len(self._pattern.findall(text)), len(words(text))) for text in texts]
+        counted = [(self._entries.count(text), len(words(text))) for text in texts]
         return {
             "any": np.array([float(hits > 0) if n or hits else np.nan for hits, n in counted], np.float64),
             "share": np.array([min(hits / n, 1) if n else np.nan for hits, n in counted], np.float64),
@@ -87,12 +88,12 @@ class GenderWords(Scorer):
     def __init__(self) -> None:
         female, male = _own("female"), _own("male")
         self.id = f"words-gender-{_content([*female, '/', *male])}"
-        self._female, self._male = _pattern(female), _pattern(male)
+        self._female, self._male = _Entries(female), _Entries(male)
 
     def score(self, texts: Sequence[str]) -> Mapping[str, npt.NDArray[np.float64]]:
         """The three numbers of each text."""
-        female = np.array([len(self._female.findall(text)) for text in texts], np.float64)
-        male = np.array([len(self._male.findall(text)) for text in texts], np.float64)
+        female = np.array([self._female.count(text) for text in texts], np.float64)
+        male = np.array([self._male.count(text) for text in texts], np.float64)
         total = np.array([len(words(text)) or np.nan for text in texts], np.float64)
         gendered = np.where(female + male > 0, female + male, np.nan)
         return {"polarity": (female - male) / gendered, "female": female / total, "male": male / total}
@@ -111,11 +112,29 @@ def _content(entries: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(entries).encode()).hexdigest()[:6]
 
 
-def _pattern(entries: Iterable[str]) -> re.Pattern[str]:
-    """Find whole entries, the longest first, so that a phrase is one hit and not also its words."""
-    longest = sorted({entry.lower() for entry in entries}, key=lambda entry: (-len(entry), entry))
-    alternatives = "|".join(r"\s+".join(map(re.escape, entry.split())) for entry in longest)
-    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
+class _Entries:
+    """Whole words and phrases, looked up by their first token, the longest first."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._by_first: dict[str, list[list[str]]] = {}
+        for entry in sorted({tuple(_tokens(entry)) for entry in entries}, key=lambda tokens: (-len(tokens), tokens)):
+            self._by_first.setdefault(entry[0], []).append(list(entry))
+
+    def count(self, text: str) -> int:
+        """How many stand in the text, from left to right, none within another."""
+        tokens = _tokens(text)
+        at = hits = 0
+        while at < len(tokens):
+            starting = self._by_first.get(tokens[at], ())
+            length = next((len(entry) for entry in starting if tokens[at : at + len(entry)] == entry), 0)
+            hits += length > 0
+            at += length or 1
+        return hits
+
+
+def _tokens(text: str) -> list[str]:
+    """Runs of letters, digits and underscores, and every other sign by itself, without case."""
+    return _TOKEN.findall(text.lower().replace("’", "'"))
 
 
 def _ldnoobw() -> Path:
