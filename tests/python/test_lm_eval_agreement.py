@@ -71,6 +71,8 @@ def compared(
 def test_what_differs_is_seen(passage: tuple[Any, Any]) -> None:
     (request,) = passage[1].requests
     assert compared(passage, sample(request, -5.00009)).agrees
+    assert tool.allowed(-500.0) == 1e-4
+    assert tool.allowed(-800.0) == 2**-13  # floats between 512 and 1024 are 2^-14 apart
     far = compared(passage, sample(request, -5.0002))
     assert not far.agrees
     assert far.likelihood == pytest.approx(2e-4)
