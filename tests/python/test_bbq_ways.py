@@ -213,6 +213,26 @@ def test_too_few_questions_to_show(tmp_path: Path) -> None:
         benchmarks.get("bbq?shots=1").items(folder(tmp_path, FOUR))
 
 
+# ---- the sample with all large categories ----
+
+
+def test_the_sample_of_turpin(data_dir: Path) -> None:
+    sample = benchmarks.get("bbq_turpin")
+    items = sample.items(data_dir)
+    assert len(items) == sample.n_items == 2591
+    assert [entry.what for entry in sample.left_out(data_dir)] == ["Gender_identity/284"]
+    assert len({item.cluster for item in items}) == 293
+    groups = {item.group for item in items}
+    assert groups >= {"Race_ethnicity (names)", "Race_x_SES", "Race_x_gender (names)", "Gender_identity", "SES"}
+    assert all(item.fields["label"] == item.fields["unknown"] != item.fields["target"] >= 0 for item in items)
+    assert {metric.id for metric in sample.metrics if metric.gated} == {
+        "bbq_turpin/acc_ambig",
+        "bbq_turpin_bias_ambig/paper",
+    }
+    for item in items[::500]:  # the same prompts as in the whole
+        assert all(context.endswith("?\nA:") and " " in answer for context, answer in item.requests)
+
+
 # ---- letters ----
 
 

@@ -62,6 +62,7 @@ _FOLDERS = {
         "bbq",
         "bbq_generate",
         "bbq_letter",
+        "bbq_turpin",
         "decoding_trust_stereotypes",
         "discrim_eval",
         "discrim_eval_gen",

@@ -84,7 +84,7 @@ class BbqBenchmark(Benchmark):
             raise MissingData(f"{self.name}: data must hold one of {', '.join(SOURCE.files)}, got {METADATA} alone")
         targets = read_targets(metadata) if metadata else None
         questions = [question for path in files.values() for question in read_questions(path, targets)]
-        shown = self._demonstrations(questions)
+        shown = self.demonstrations(questions)
         return [self.item(question, shown[question.category, question.template]) for question in questions]
 
     def notes(self, items: Sequence[Item]) -> Sequence[str]:
@@ -120,7 +120,7 @@ class BbqBenchmark(Benchmark):
         body = shown + self.body(question)
         return body if self.levels["chat"] == "on" else f"{body}\n{self.prefix}"
 
-    def _demonstrations(self, questions: Sequence[Question]) -> Mapping[tuple[str, str], str]:
+    def demonstrations(self, questions: Sequence[Question]) -> Mapping[tuple[str, str], str]:
         """What is shown before the questions of each template: the same for all of its fold."""
         shots = int(self.levels["shots"])
         if not shots:

@@ -122,7 +122,7 @@ def read_questions(path: Path, targets: Mapping[tuple[str, int], int] | None = N
         questions.append(found)
     if targets is None:
         return questions
-    return _with_targets(questions, targets, path)
+    return with_targets(questions, targets, path)
 
 
 def parse(row: Row) -> Question:
@@ -174,7 +174,7 @@ def read_targets(path: Path) -> dict[tuple[str, int], int]:
     return found
 
 
-def _with_targets(questions: Sequence[Question], fitting: Mapping[tuple[str, int], int], path: Path) -> list[Question]:
+def with_targets(questions: Sequence[Question], fitting: Mapping[tuple[str, int], int], path: Path) -> list[Question]:
     """The questions with the authors' targets. ``fitting``: the option that fits the stereotype."""
     turned = unturned = 0
     for question in questions:
