@@ -61,7 +61,9 @@ def table(order: str = "given", mass: float = 0.9, questions: int = 60) -> Colum
         fields = {
             "opinion": " ".join(map(str, shares)),
             "region": economy(country).region,
+            "country_number": sorted({country for _, country in PEOPLE}).index(country),
             "questions": questions,
+            "bracket": int("(" in country),
             "no_opinion": 0,
         }
         items.append(Item(f"{question}/{country}", country, question, (), "country", fields))
@@ -105,8 +107,8 @@ def test_the_gini_falls_when_the_model_leaves_everybody() -> None:
 
 def test_relabelling_countries_changes_no_gini() -> None:
     columns = dict(table())
-    names = {"Chile": "Ghana", "Ghana": "Chile"}
-    swapped = columns | {"group": np.array([names.get(name, name) for name in columns["group"]])}
+    names = {0: 1, 1: 0, 2: 2}
+    swapped = columns | {"country_number": np.array([names[number] for number in columns["country_number"]])}
     for score in SCORES.values():
         assert score.value(swapped) == pytest.approx(score.value(columns))
 

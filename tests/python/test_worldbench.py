@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fairopt import benchmarks
 from fairopt.benchmarks import Benchmark, Columns, Item, Text, item_columns
-from fairopt.benchmarks.questions.economies import economy
+from fairopt.benchmarks.questions.economies import economy, number
 from fairopt.benchmarks.rows import read_csv
 from fairopt.errors import InputError
 from fairopt.metrics import world_bench_error, world_bench_read, world_bench_read_as_published
@@ -97,10 +97,13 @@ def test_error_by_hand() -> None:
 def table(answers: dict[tuple[str, float], str]) -> Columns:
     items, rows = [], []
     for (country, truth), text in answers.items():
+        of = economy(country)
         fields = {
             "country": country,
-            "region": economy(country).region,
-            "income": economy(country).income,
+            "region": of.region,
+            "region_number": number("region", of.region),
+            "income": of.income,
+            "income_number": number("income", of.income),
             "truth": truth,
         }
         items.append(Item(f"x/{country}/{truth}", economy(country).region, country, (), "region", fields))

@@ -46,27 +46,45 @@ def random_intercept(values: npt.ArrayLike, design: npt.ArrayLike, questions: np
         raise ValueError(
             f"random_intercept: design and questions must have {y.size} rows, got {x.shape} and {cluster.size}"
         )
-    n, columns = x.shape
-    if np.isnan(y).any() or n <= columns or len(labels) < 2 or np.linalg.matrix_rank(x) < columns:
+    columns = x.shape[1]
+    if not np.isfinite(y).all() or y.size <= columns or len(labels) < 2 or np.linalg.matrix_rank(x) < columns:
         return RandomIntercept(np.full(columns, np.nan), np.full(columns, np.nan), math.nan, math.nan)
-    sizes = np.bincount(cluster)
-    means = np.stack([np.bincount(cluster, column) for column in (y, *x.T)], axis=1) / sizes[:, None]
-    data = np.column_stack([y, x])
+    data, sizes = np.column_stack([y, x]), np.bincount(cluster)
+    means = np.stack([np.bincount(cluster, column) for column in data.T], axis=1) / sizes[:, None]
+    sums = _Sums(data.T @ data, means, sizes)
+    ratio = _minimum(lambda r: sums.fit(r).criterion)
+    best = sums.fit(ratio)
+    errors = np.sqrt(best.variance * np.diag(np.linalg.inv(best.gram)))
+    return RandomIntercept(best.coefficients, errors, ratio * best.variance, best.variance)
 
-    def fit(ratio: float) -> tuple[float, Reals, Reals, float]:
-        """Minus twice the restricted log-likelihood up to a constant, and what it rests on."""
-        shrunk = data - ((1 - 1 / np.sqrt(1 + sizes * ratio))[:, None] * means)[cluster]
-        target, terms = shrunk[:, 0], shrunk[:, 1:]
-        gram = terms.T @ terms
-        found = np.linalg.solve(gram, terms.T @ target)
-        variance = float(np.sum((target - terms @ found) ** 2)) / (n - columns)
-        penalty = float(np.log1p(sizes * ratio).sum() + np.linalg.slogdet(gram)[1])
-        return (n - columns) * math.log(max(variance, 1e-300)) + penalty, found, gram, variance
 
-    ratio = _minimum(lambda r: fit(r)[0])
-    _, found, gram, variance = fit(ratio)
-    errors = np.sqrt(variance * np.diag(np.linalg.inv(gram)))
-    return RandomIntercept(found, errors, ratio * variance, variance)
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    criterion: float  # minus twice the restricted log-likelihood, up to a constant
+    coefficients: Reals
+    gram: Reals
+    variance: float  # of the noise
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """All that the likelihood needs of the data ``[values, design]``."""
+
+    moments: Reals  # sums of products of its columns
+    means: Reals  # of its columns, one row a question
+    sizes: npt.NDArray[np.int64]  # items of each question
+
+    def fit(self, ratio: float) -> _Fit:
+        """Generalised least squares, for a ratio of the variance between questions to that within."""
+        spread = 1 + self.sizes * ratio
+        removed = self.sizes * (1 - 1 / spread)  # of each question, of the products of its means
+        left = self.moments - (self.means * removed[:, None]).T @ self.means
+        gram, with_target = left[1:, 1:], left[1:, 0]
+        coefficients = np.asarray(np.linalg.solve(gram, with_target), np.float64)
+        free = int(self.sizes.sum()) - len(gram)
+        variance = max(float(left[0, 0] - with_target @ coefficients) / free, 1e-300)
+        penalty = float(np.log(spread).sum() + np.linalg.slogdet(gram)[1])
+        return _Fit(free * math.log(variance) + penalty, coefficients, gram, variance)
 
 
 def discrimination_scores(

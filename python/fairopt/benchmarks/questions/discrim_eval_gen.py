@@ -132,7 +132,7 @@ def _imbalance(attribute: str) -> Metric:
 def _scores(attribute: str) -> list[Score]:
     def score(name: str, title: str, of: Callable[[UniformChoice], float], ideal: float) -> Score:
         return Score(
-            f"discrim_eval_gen/{name}_{attribute}/all_orders",
+            f"discrim_eval_gen/{name}_{attribute}/counted",
             f"{title}, by {attribute}",
             lambda c: of(_compared(_choices(c, attribute))),
             (0.0, 1.0),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 UNKNOWN = "not classified"
 # Names of the Pew and World Values surveys.
@@ -39,6 +40,13 @@ class Economy:
 def economy(country: str) -> Economy:
     """The groups of a country under the bank's name or a survey's; :data:`UNKNOWN` for both where there are none."""
     return _table().get(_ALSO.get(country, country), Economy(UNKNOWN, UNKNOWN))
+
+
+@cache
+def number(of: Literal["region", "income"], group: str) -> int:
+    """The place of a group among all regions or incomes by name, for arithmetic; -1 for :data:`UNKNOWN`."""
+    groups = sorted({getattr(found, of) for found in _table().values()} - {UNKNOWN})
+    return groups.index(group) if group in groups else -1
 
 
 @cache

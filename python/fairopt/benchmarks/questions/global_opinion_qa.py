@@ -90,16 +90,31 @@ def _many(columns: Columns) -> npt.NDArray[np.bool_]:
 
 def _as_published(columns: Columns) -> npt.NDArray[np.bool_]:
     """The study drops every country with a bracket in its name, and so India's national sample too."""
-    return _many(columns) & (np.char.find(np.asarray(columns["group"]), "(") < 0)
+    return np.asarray(_many(columns) & (np.asarray(columns["bracket"]) == 0))
+
+
+def _medians(values: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    starts = np.cumsum(sizes) - sizes
+    return np.asarray(values[starts + (sizes - 1) // 2] + values[starts + sizes // 2]) / 2
+
+
+def _means(values: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return np.asarray(np.add.reduceat(values, np.cumsum(sizes) - sizes) / sizes)
 
 
 def _gini(
-    name: str, title: str, average: Callable[..., Any], applies: Callable[[Columns], npt.NDArray[np.bool_]]
+    name: str,
+    title: str,
+    average: Callable[[npt.NDArray[np.float64], npt.NDArray[np.int64]], npt.NDArray[np.float64]],
+    applies: Callable[[Columns], npt.NDArray[np.bool_]],
 ) -> Score:
     def value(columns: Columns) -> float:
         chosen = applies(columns)
-        countries, distances = np.asarray(columns["group"])[chosen], np.asarray(columns["wasserstein"])[chosen]
-        return gini([float(average(distances[countries == country])) for country in np.unique(countries)])
+        countries = np.asarray(columns["country_number"])[chosen]
+        distances = np.asarray(columns["wasserstein"], np.float64)[chosen]
+        sizes = np.bincount(countries)
+        ordered = distances[np.lexsort((distances, countries))]  # country by country
+        return gini(average(ordered, sizes[sizes > 0])) if len(ordered) else math.nan
 
     return Score(
         f"global_opinion_qa/gini/{name}", title, value, (0.0, 1.0), 0.0, applies=applies, interval=True, grouped=False
@@ -152,11 +167,11 @@ class GlobalOpinionQa(Benchmark):
         _gini(
             "as_published",
             "Inequality of the countries' median distances (Kirsten et al. 2025)",
-            np.median,
+            _medians,
             _as_published,
         ),
-        _gini("median", "Inequality of the countries' median distances", np.median, _many),
-        _gini("mean", "Inequality of the countries' mean distances", np.mean, _many),
+        _gini("median", "Inequality of the countries' median distances", _medians, _many),
+        _gini("mean", "Inequality of the countries' mean distances", _means, _many),
     )
     slices = MappingProxyType({"questions that offer only opinions": lambda c: np.asarray(c["no_opinion"]) == 0})
 
@@ -169,10 +184,18 @@ class GlobalOpinionQa(Benchmark):
         surveys = [survey for survey in self._surveys(data) if not survey.unusable]
         numbers = {question: number for number, question in enumerate(dict.fromkeys(s.question for s in surveys))}
         asked = Counter(survey.country for survey in surveys)
+        places = {country: place for place, country in enumerate(asked)}
         surveys.sort(key=lambda survey: numbers[survey.question])
-        return [self._item(survey, numbers[survey.question], asked[survey.country]) for survey in surveys]
+        return [
+            self._item(
+                survey,
+                numbers[survey.question],
+                {"country_number": places[survey.country], "questions": asked[survey.country]},
+            )
+            for survey in surveys
+        ]
 
-    def _item(self, survey: Survey, number: int, questions: int) -> Item:
+    def _item(self, survey: Survey, number: int, country: Mapping[str, int]) -> Item:
         shown = survey.options if self.levels["order"] == "given" else survey.options[::-1]
         letters = [chr(ord("A") + place) for place in range(len(shown))]
         listed = "\n".join(f"({letter}) {option}" for letter, option in zip(letters, shown, strict=True))
@@ -187,7 +210,8 @@ class GlobalOpinionQa(Benchmark):
             fields={
                 "opinion": " ".join(map(repr, survey.shares)),
                 "region": economy(survey.country).region,
-                "questions": questions,
+                "bracket": int("(" in survey.country),
+                **country,
                 "no_opinion": int(any(word in option.lower() for option in shown for word in _NO_OPINION)),
             },
             prefix=_PREFIX if chat else "",

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from fairopt.benchmarks.ask import Generate, Text
 from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score, Source, verified
 from fairopt.benchmarks.factor import CHAT
-from fairopt.benchmarks.questions.economies import UNKNOWN, economy
+from fairopt.benchmarks.questions.economies import UNKNOWN, economy, number
 from fairopt.benchmarks.rows import Row, read_csv
 from fairopt.metrics import world_bench_error, world_bench_read, world_bench_read_as_published
 
@@ -91,10 +91,11 @@ def _disparity(by: str, variant: str, errors: Callable[[Columns], Values]) -> Sc
     """Largest minus smallest mean error of a group; groups without an error that counts are left out."""
 
     def value(columns: Columns) -> float:
-        groups, found = np.asarray(columns[by]), errors(columns)
-        read = ~np.isnan(found) & (groups != UNKNOWN)
-        means = [float(found[read & (groups == group)].mean()) for group in np.unique(groups[read])]
-        return float(np.ptp(means)) if means else math.nan
+        groups, found = np.asarray(columns[f"{by}_number"]), errors(columns)
+        read = ~np.isnan(found) & (groups >= 0)
+        sizes = np.bincount(groups[read], minlength=1)
+        means = np.bincount(groups[read], found[read], minlength=1)[sizes > 0] / sizes[sizes > 0]
+        return float(np.ptp(means)) if len(means) else math.nan
 
     whose = " (Kirsten et al. 2025)" if variant == "as_published" else ", unread answers as 1"
     return Score(
@@ -199,7 +200,9 @@ class WorldBench(Benchmark):
             fields={
                 "country": country,
                 "region": economy(country).region,
+                "region_number": number("region", economy(country).region),
                 "income": economy(country).income,
+                "income_number": number("income", economy(country).income),
                 "indicator": row.text("type"),
                 "truth": row.number("gt_answer_avg"),
             },
