@@ -114,7 +114,8 @@ def _gini(
         distances = np.asarray(columns["wasserstein"], np.float64)[chosen]
         sizes = np.bincount(countries)
         ordered = distances[np.lexsort((distances, countries))]  # country by country
-        return gini(average(ordered, sizes[sizes > 0])) if len(ordered) else math.nan
+        undefined = not len(ordered) or np.isnan(ordered).any()
+        return math.nan if undefined else gini(average(ordered, sizes[sizes > 0]))
 
     return Score(
         f"global_opinion_qa/gini/{name}", title, value, (0.0, 1.0), 0.0, applies=applies, interval=True, grouped=False
