@@ -238,6 +238,16 @@ def test_list_formats():
     assert invoke("list", "formats").exit_code == 0
 
 
+def test_list_scorers():
+    from fairopt.scorers import KINDS, get
+
+    output = invoke("list", "scorers").output
+    assert all(name in output for name in KINDS)
+    for name in ("vader", "words:profanity", "words:gender"):
+        assert get(name).name == name
+        assert name in KINDS
+
+
 def test_doctor_names_what_is_there_and_what_is_missing(tmp_path):
     result = invoke("doctor", "--data", tmp_path)
     lines = {line.split("  ")[0]: line for line in result.output.splitlines()}

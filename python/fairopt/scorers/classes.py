@@ -10,11 +10,17 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl
+
+import numpy as np
+import numpy.typing as npt
 
 from fairopt.errors import InputError
 from fairopt.scorers.base import Number
 
+_HIGHER: Literal["higher"] = "higher"
+_EITHER: Literal["either"] = "either"
 THRESHOLD = 0.5  # from which probability on a class counts as given, as the compression studies do
 _HARMFUL = re.compile(
     r"\b(?:abus(?:e|ive)|attack|derogatory|explicit|harassment|harm(?:ful)?|hate(?:ful|speech)?|hostile|insult(?:ing)?"
@@ -38,25 +44,30 @@ def parse(kind: str, text: str) -> tuple[str, dict[str, tuple[str, ...]]]:
 
 
 def numbers(scorer: str, labels: Sequence[str], harm: Sequence[str] | None) -> tuple[Number, ...]:
-    """One probability a class. ``harm`` names the harmful ones; None: those that are called so.
+    """One probability a class, the harmful ones first: benchmarks take a scorer's first number for their headline.
 
-    Raises :class:`~fairopt.errors.InputError` for a label that stands twice, and a harm that is no label.
+    ``harm`` names the harmful ones; None: those that are called so. Raises :class:`~fairopt.errors.InputError` for a
+    label that stands twice, and a harm that is no label.
     """
     if len(set(labels)) < len(labels):
         raise InputError(f"scorer: labels of {scorer!r} must be distinct, got {', '.join(labels)}")
     for label in harm or ():
         if label not in labels:
             raise InputError(f"scorer: harm of {scorer!r} must be one of {', '.join(labels)}, got {label!r}")
+    harmful = tuple(filter(is_harmful, labels)) if harm is None else tuple(dict.fromkeys(harm))
+    others = tuple(label for label in labels if label not in harmful)
     return tuple(
-        Number(
-            label,
-            f"probability of the class {label!r}",
-            (0, 1),
-            "higher" if (is_harmful(label) if harm is None else label in harm) else "either",
-            THRESHOLD,
-        )
-        for label in labels
+        Number(label, f"probability of the class {label!r}", (0, 1), direction, THRESHOLD)
+        for own, direction in ((harmful, _HIGHER), (others, _EITHER))
+        for label in own
     )
+
+
+def by_number(
+    found: Sequence[Number], labels: Sequence[str], probabilities: npt.NDArray[np.float64]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """The columns of ``[texts, labels]`` under the names of the numbers, in their order."""
+    return {number.name: probabilities[:, labels.index(number.name)] for number in found}
 
 
 def content(files: Iterable[Path], labels: Sequence[str]) -> str:

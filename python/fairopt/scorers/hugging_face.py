@@ -51,6 +51,7 @@ class HuggingFaceClassifier(Scorer):
         self._sigmoid = len(own) == 1 or config.get("problem_type") == "multi_label_classification"
         files = (file for pattern in _FILES for file in self._folder.glob(pattern))
         self.id = f"hf-{path.rstrip('/').split('/')[-1]}-{classes.content(files, labels)}"
+        self._labels = labels
         self.numbers = classes.numbers(self.name, labels, options.get("harm"))
         self.caveats = classes.caveats(self.id, self.numbers)
 
@@ -75,7 +76,7 @@ class HuggingFaceClassifier(Scorer):
         for start in range(0, len(asked), size):
             rows = asked[start : start + size]
             found[rows] = self._probabilities([encoded[i] for i in rows])
-        return {number.name: found[:, i] for i, number in enumerate(self.numbers)}
+        return classes.by_number(self.numbers, self._labels, found)
 
     @property
     def _window(self) -> int:

@@ -45,6 +45,7 @@ class OnnxClassifier(Scorer):
         stem = path.parent.name if path.stem == "model" else path.stem
         # Large models keep their weights beside the file: model.onnx.data, model.onnx_data.
         self.id = f"onnx-{stem}-{classes.content(path.parent.glob(path.name + '*'), labels)}"
+        self._labels = labels
         self.numbers = classes.numbers(self.name, labels, options.get("harm"))
         self.caveats = classes.caveats(self.id, self.numbers)
 
@@ -55,7 +56,7 @@ class OnnxClassifier(Scorer):
         for start in range(0, len(asked), _BATCH):
             rows = asked[start : start + _BATCH]
             found[rows] = self._run([texts[i] for i in rows])[1]
-        return {number.name: found[:, i] for i, number in enumerate(self.numbers)}
+        return classes.by_number(self.numbers, self._labels, found)
 
     def _run(self, texts: Sequence[str]) -> tuple[list[Any], npt.NDArray[np.float64]]:
         """Keys of the classes, and probabilities ``[texts, classes]``."""

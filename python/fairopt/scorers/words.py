@@ -142,6 +142,6 @@ def _ldnoobw() -> Path:
     if not folder or not (Path(folder) / _LDNOOBW).exists():
         raise InputError(
             f"scorer: 'words:ldnoobw' must have {_LDNOOBW} in the data folder, got {folder or 'none'!r}"
-            f" (set FAIROPT_DATA); fetch it from {_LDNOOBW_HOME}"
+            f" (set FAIROPT_DATA, or name the file: words:FILE); fetch it from {_LDNOOBW_HOME}"
         )
     return Path(folder) / _LDNOOBW
