@@ -9,7 +9,8 @@ import pytest
 import random_models
 import torch
 from masked_models import bert, bytes_, roberta, words
-from transformers import pipeline
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, pipeline
 
 from fairopt.errors import InputError
 from fairopt.models.top_words import PIECES, top_words
@@ -30,11 +31,26 @@ def test_masked_fillings_are_those_of_the_pipeline(
         assert top_words(model, tok, TEXTS, 7, token_budget=token_budget) == expected
 
 
+def letters() -> PreTrainedTokenizerFast:
+    """A causal model's: small letters, some marks, and each letter after a space."""
+    alphabet = [*"abcdefghijklmnopqrstuvwxyz.,'T", "Ġ"]
+    spaced = [("Ġ", letter) for letter in "abcdefghijklmnopqrstuvwxyz"]
+    tokens = ["<unk>", "</s>", "<s>", *alphabet, *map("".join, spaced)]
+    backend = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, spaced, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>", bos_token="<s>")
+
+
 def greedy(model: Any, tok: Any, text: str, k: int) -> list[str]:
     """Likeliest next tokens, each followed by PIECES - 1 greedy ones, up to the first character that is in no word."""
     ids = [tok.bos_token_id, *tok(text.partition("BLANK")[0].rstrip(), add_special_tokens=False)["input_ids"]]
     with torch.inference_mode():
-        first = model(torch.tensor([ids])).logits[0, -1].topk(k).indices.tolist()
+        logits = model(torch.tensor([ids])).logits[0, -1]
+        order = logits.argsort(descending=True).tolist()
+        spaced = text.partition("BLANK")[0].endswith(" ")
+        names = {token: name for name, token in tok.get_vocab().items()}
+        first = [token for token in order if not spaced or names.get(token, "").startswith("Ġ")][:k]
         found = []
         for token in first:
             grown = [*ids, token]
@@ -49,7 +65,7 @@ def greedy(model: Any, tok: Any, text: str, k: int) -> list[str]:
 @pytest.mark.parametrize("make_model", [random_models.llama, random_models.gpt2], ids=["llama", "gpt2"])
 @pytest.mark.parametrize("token_budget", [1, 2048])
 def test_causal_fillings_are_those_of_a_greedy_loop(make_model: Callable[[], Any], token_budget: int) -> None:
-    model, tok = make_model(), random_models.tokenizer()
+    model, tok = make_model(), letters()
     done: list[int] = []
     found = top_words(model, tok, TEXTS, 20, token_budget=token_budget, advance=done.append)
     assert found == [tuple(greedy(model, tok, text, 20)) for text in TEXTS]
@@ -66,6 +82,8 @@ def test_refuses() -> None:
     for k in (0, 31):
         with pytest.raises(InputError, match=rf"k must be in \[1, 30\], got {k}"):
             top_words(model, tok, TEXTS, k)
+    with pytest.raises(InputError, match=r"k must be in \[1, 27\], got 28"):  # tokens that begin with a space
+        top_words(random_models.gpt2(), letters(), ["a BLANK"], 28)
     with pytest.raises(InputError, match=r"texts\[0\] must have at most 32 tokens"):
         top_words(model, tok, ["cat " * 40 + "BLANK"], 1)
     with pytest.raises(InputError, match=r"texts\[0\] must leave room for 5 tokens in a window of 16, got 17"):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BLANK = "BLANK"
 PIECES = 5  # tokens of a causal model that a word may have
 _WORD = re.compile(r" *([\w'’\ufffd-]*)")  # with the sign of a character that is not whole yet
+_SPACES = ("\u0120", "\u2581", " ")  # Ġ, ▁
 _OP = "top_words"
 
 
@@ -28,6 +29,7 @@ class _Query:
 
     ids: list[int]
     position: int  # whose logits tell it
+    spaced: bool = False  # it must begin with a space
 
 
 def top_words(
@@ -44,11 +46,12 @@ def top_words(
     A masked model fills a mask with one token, as the fill-mask pipeline of transformers does: pieces of words and
     special tokens are among them. A causal model reads what is before the blank, without the white space that ends it;
     each of the ``k`` likeliest next tokens is continued greedily to the end of its word, over at most ``PIECES`` tokens
-    in all. A token that begins no word gives an empty one.
+    in all. Where there was white space, only tokens that begin with it count: others would go on with the word before.
+    A token without a word, such as a quotation mark, gives an empty one.
 
     ``advance`` is called with the number of texts just done; without it a progress bar is shown.
     Raises :class:`~fairopt.errors.InputError` for a text without exactly one blank or longer than the window, and for
-    ``k`` outside of the vocabulary.
+    more words than the vocabulary has tokens, or tokens that begin with a space.
     """
     if advance is None:
         with progress("filling blanks", len(texts), "texts") as bar:
@@ -58,16 +61,27 @@ def top_words(
     for index, text in enumerate(texts):
         if text.count(BLANK) != 1:
             raise InputError(f"{_OP}: texts[{index}] must have one {BLANK}, got {text!r}")
-    vocabulary = model.config.get_text_config().vocab_size
-    if not 1 <= k <= vocabulary:
-        raise InputError(f"{_OP}: k must be in [1, {vocabulary}], got {k}")
     masked = kind_of([type(model).__name__]) == "masked"
     queries = (_masked_queries if masked else _causal_queries)(model, tokenizer, texts)
+    spaced = _spaced(tokenizer, model.config.get_text_config().vocab_size)
+    choices = int(spaced.sum()) if any(query.spaced for query in queries) else len(spaced)
+    if not 1 <= k <= choices:
+        raise InputError(f"{_OP}: k must be in [1, {choices}], got {k}")
     with evaluating(model):
-        first = _likeliest(model, tokenizer, queries, k, token_budget, advance)
+        first = _likeliest(model, tokenizer, queries, k, spaced, token_budget, advance)
         if masked:
             return [tuple(tokenizer.decode([token]).strip() for token in own) for own in first]
-        return _words(model, tokenizer, queries, first, token_budget, advance)
+        return _words(model, tokenizer, queries, first, spaced, token_budget, advance)
+
+
+def _spaced(tokenizer: Any, vocabulary: int) -> torch.Tensor:
+    """Which tokens begin with a space, as tokenizers of bytes, of SentencePiece and of letters write it; else all."""
+    import torch
+
+    names = tokenizer.convert_ids_to_tokens(list(range(min(vocabulary, len(tokenizer)))))
+    found = torch.zeros(vocabulary, dtype=torch.bool)
+    found[: len(names)] = torch.tensor([(name or "").startswith(_SPACES) for name in names])
+    return found if found.any() else ~found
 
 
 def _masked_queries(model: Any, tokenizer: Any, texts: Sequence[str]) -> list[_Query]:
@@ -82,13 +96,14 @@ def _masked_queries(model: Any, tokenizer: Any, texts: Sequence[str]) -> list[_Q
 def _causal_queries(model: Any, tokenizer: Any, texts: Sequence[str]) -> list[_Query]:
     start, limit = start_token(tokenizer), window(model)
     found = []
-    for index, ids in enumerate(tokens(tokenizer, [text.partition(BLANK)[0].rstrip() for text in texts])):
+    before = [text.partition(BLANK)[0] for text in texts]
+    for index, ids in enumerate(tokens(tokenizer, [text.rstrip() for text in before])):
         whole = [start, *ids] if (tokenizer.bos_token_id is not None or not ids) and ids[:1] != [start] else ids
         if limit is not None and len(whole) + PIECES - 1 > limit:
             raise InputError(
                 f"{_OP}: texts[{index}] must leave room for {PIECES} tokens in a window of {limit}, got {len(whole)}"
             )
-        found.append(_Query(whole, len(whole) - 1))
+        found.append(_Query(whole, len(whole) - 1, spaced=before[index][-1:].isspace()))
     return found
 
 
@@ -97,6 +112,7 @@ def _words(
     tokenizer: Any,
     queries: Sequence[_Query],
     first: Sequence[Sequence[int]],
+    spaced: torch.Tensor,
     token_budget: int,
     advance: Callable[[int], None],
 ) -> list[tuple[str, ...]]:
@@ -105,9 +121,8 @@ def _words(
     for _ in range(PIECES - 1):
         open_ = [key for key, ids in grown.items() if _unfinished(tokenizer.decode(ids))]
         longer = [[*queries[text].ids, *grown[text, rank]] for text, rank in open_]
-        next_ = _likeliest(
-            model, tokenizer, [_Query(ids, len(ids) - 1) for ids in longer], 1, token_budget, lambda _: advance(0)
-        )
+        further = [_Query(ids, len(ids) - 1) for ids in longer]
+        next_ = _likeliest(model, tokenizer, further, 1, spaced, token_budget, lambda _: advance(0))
         for key, (token,) in zip(open_, next_, strict=True):
             grown[key].append(token)
     words = {key: _word(tokenizer.decode(ids)) for key, ids in grown.items()}
@@ -129,13 +144,18 @@ def _likeliest(
     tokenizer: Any,
     queries: Sequence[_Query],
     k: int,
+    spaced: torch.Tensor,
     token_budget: int,
     advance: Callable[[int], None],
 ) -> list[list[int]]:
     """The ``k`` tokens with the largest logits of each query, largest first."""
+    import torch
+
     found: list[list[int]] = [[] for _ in queries]
     for batch in _batches(queries, token_budget):
         logits = _logits(model, tokenizer, [queries[index] for index in batch])
+        barred = torch.tensor([queries[index].spaced for index in batch])[:, None] & ~spaced
+        logits = logits.masked_fill(barred.to(logits.device), -torch.inf)
         for index, own in zip(batch, logits.topk(k).indices.tolist(), strict=True):
             found[index] = own
         advance(len(batch))
