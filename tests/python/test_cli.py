@@ -193,7 +193,7 @@ def test_a_traceback_comes_when_asked_for(fake, tmp_path, monkeypatch):
         (["audit", "--compress", "nf4"], "--out"),
         (["audit", "--out", "run"], "--compress RECIPE or --model DIR"),
         (["audit", "--compress", "nf4", "--out", "run", "--limit", "0"], "--limit"),
-        (["list", "recipe"], "recipes"),
+        (["list", "recipies"], "recipes"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +20,12 @@ from fairopt.cli.errors import one_line_errors as _one_line_errors
 from fairopt.cli.frame import frame
 from fairopt.cli.gate import gate
 from fairopt.cli.opening import OwnCode, opened
-from fairopt.cli.options import Data, Seed
+from fairopt.cli.options import AsJson, Data, Seed
 from fairopt.cli.show import show
-from fairopt.cli.table import print_table
+from fairopt.cli.table import print_json, print_table
 from fairopt.errors import ExitCode
+
+KINDS = "benchmarks, metrics, suites, scorers, recipes or formats"
 
 app = typer.Typer(
     name="fairopt",
@@ -43,16 +44,6 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows escapes
     app(prog_name="fairopt")
-
-
-class Kind(str, Enum):
-    """What ``fairopt list`` can list."""
-
-    benchmarks = "benchmarks"
-    recipes = "recipes"
-    formats = "formats"
-    metrics = "metrics"
-    scorers = "scorers"
 
 
 def _version(wanted: bool) -> None:
@@ -129,19 +120,37 @@ app.add_typer(data_app, name="data")
 
 
 @app.command("list")
-def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.benchmarks) -> None:
-    """List what can be named on the command line.
+def list_(
+    kind: Annotated[str, typer.Argument(help=f"What to list: {KINDS}.")] = "benchmarks",
+    name: Annotated[str, typer.Argument(help="One benchmark in full, or the entries of a suite.")] = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what can be named on the command line: what each is, needs and costs.
 
     Examples:
 
         fairopt list benchmarks
 
-        fairopt list recipes
+        fairopt list benchmark bbq --data ./data
     """
     with _one_line_errors():
+        from fairopt.cli.benchmark_page import benchmark_page, print_page
         from fairopt.cli.listing import listing
 
-        print_table(*listing(kind.value))
+        if name and kind in ("benchmark", "benchmarks"):
+            page = benchmark_page(name, data)
+            print_json(page) if as_json else print_page(page)
+            return
+        rows = listing(kind, name)
+        if as_json:
+            print_json(rows)
+        else:
+            print_table(tuple(rows[0]), [tuple(map(_cell, row.values())) for row in rows])
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @app.command()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
 from fairopt.errors import InputError
 
-Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+if TYPE_CHECKING:
+    from fairopt.benchmarks import Benchmark
+
+Rows = list[dict[str, Any]]  # one a line, the same keys in each
 
 RECIPES = {
     "nf4": ("nf4, nf4:block=128", "4-bit NormalFloat codes with one scale a block"),
@@ -12,6 +19,13 @@ RECIPES = {
     "int8": ("int8, int8:g=64", "8-bit integers, symmetric, one scale a group"),
     "int4": ("int4:g=32, int4:g=128,asym", "4-bit integers, symmetric or with a zero point a group"),
     "magnitude": ("magnitude:0.5, magnitude:2:4", "set the smallest weights to zero, by share or n of every m"),
+}
+OWN = {  # benchmarks of the user's: docs/audit.md
+    "file:PATH": "Your own table: CSV, TSV, JSONL or Parquet",
+    "file:PATH.yaml": "Your own benchmark, defined by a file",
+    "python:MODULE:ATTRIBUTE": "Your own benchmark, a class",
+    "corpus:FOLDER": "Your own texts, one file a group",
+    "counterfactual:PATH": "Your own templates, filled with words of several groups",
 }
 FORMATS = {
     "int8": "two's complement, scale = absmax / 127",
@@ -22,55 +36,120 @@ FORMATS = {
 }
 
 
-def listing(kind: str) -> Table:
-    """Head and rows of one kind: ``benchmarks``, ``recipes``, ``formats``, ``metrics`` or ``scorers``."""
-    tables = {
+def listing(kind: str, name: str = "") -> Rows:
+    """All of one kind, ``benchmarks`` or ``benchmark``; of suites the entries of one, of metrics those of a benchmark.
+
+    Raises :class:`~fairopt.errors.InputError` for another kind or name.
+    """
+    whole: dict[str, Callable[[], Rows]] = {
         "benchmarks": _benchmarks,
+        "metrics": _metrics,
+        "suites": _suites,
+        "scorers": _scorers,
         "recipes": _recipes,
         "formats": _formats,
-        "metrics": _metrics,
-        "scorers": _scorers,
     }
-    if kind not in tables:
-        raise InputError(f"list: kind must be one of {', '.join(tables)}, got {kind!r}")
-    return tables[kind]()
+    parts: dict[str, Callable[[str], Rows]] = {"suites": _entries, "metrics": _metrics_of}
+    found = kind if kind in whole else f"{kind}s"
+    if found not in whole:
+        near = get_close_matches(kind, whole, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"list: kind must be one of {', '.join(whole)}, got {kind!r}{hint}")
+    if not name:
+        return whole[found]()
+    if found not in parts:
+        raise InputError(f"list: name must follow benchmarks, {' or '.join(parts)}, got {kind} {name}")
+    return parts[found](name)
 
 
-def _recipes() -> Table:
+def _recipes() -> Rows:
     from fairopt.compress.recipe import WORDS
 
-    return ("word", "examples", "meaning"), [(word, *RECIPES[word]) for word in WORDS]
+    return [{"word": word, "examples": RECIPES[word][0], "meaning": RECIPES[word][1]} for word in WORDS]
 
 
-def _formats() -> Table:
+def _formats() -> Rows:
     from fairopt.formats import FORMATS as NAMES
 
-    return ("format", "meaning"), [(name, FORMATS[name]) for name in NAMES]
+    return [{"format": name, "meaning": FORMATS[name]} for name in NAMES]
 
 
-def _benchmarks() -> Table:
-    from fairopt.benchmarks import NAMES, get
-
-    found = [get(name) for name in NAMES]
-    rows = [(b.name, b.title, b.source.home if b.source else "built in") for b in found]
-    return ("benchmark", "title", "data"), [
-        *rows,
-        ("file:PATH", "Your own data", "CSV, TSV, JSONL or Parquet (docs/audit.md)"),
-    ]
-
-
-def _metrics() -> Table:
-    from fairopt.benchmarks import NAMES, get
-
-    rows: list[tuple[str, ...]] = [
-        (m.id, name, m.title, m.unit, f"harmful: {m.harm}", "gated" if m.gated else "described")
-        for name in NAMES
-        for m in get(name).metrics
-    ]
-    return ("metric", "benchmark", "title", "unit", "direction", "role"), rows
-
-
-def _scorers() -> Table:
+def _scorers() -> Rows:
     from fairopt.scorers import KINDS
 
-    return ("scorer", "what it is", "needs"), [(name, *row) for name, row in KINDS.items()]
+    return [{"scorer": name, "what it is": what, "needs": needs} for name, (what, needs) in KINDS.items()]
+
+
+def _benchmarks() -> Rows:
+    from fairopt.benchmarks import NAMES, get
+
+    rows = [_row(get(name)) for name in NAMES]
+    own = dict.fromkeys(rows[0], "")
+    return [*rows, *(own | {"benchmark": name, "title": title} for name, title in OWN.items())]
+
+
+def _row(benchmark: Benchmark) -> dict[str, Any]:
+    from fairopt.benchmarks.about import asks, needs
+
+    return {
+        "benchmark": benchmark.name,
+        "title": benchmark.title,
+        "items": benchmark.n_items,
+        "requests": benchmark.n_requests,
+        "asks for": asks(benchmark.ask),
+        "needs": ", ".join(needs(benchmark)),
+    }
+
+
+def _metrics() -> Rows:
+    from fairopt.benchmarks import NAMES
+
+    return [row for name in NAMES for row in _metrics_of(name)]
+
+
+def _metrics_of(benchmark: str) -> Rows:
+    from fairopt.benchmarks import get
+
+    return [
+        {
+            "metric": metric.id,
+            "benchmark": benchmark,
+            "title": metric.title,
+            "unit": metric.unit,
+            "harmful": metric.harm,
+            "role": f"gated, {metric.margin:g}; a group {metric.group_margin:g}" if metric.gated else "described",
+        }
+        for metric in get(benchmark).metrics
+    ]
+
+
+def _suites() -> Rows:
+    from fairopt.benchmarks.suites import SUITES
+
+    found = []
+    for name, suite in SUITES.items():
+        entries = _entries(name)
+        found.append(
+            {
+                "suite": name,
+                "benchmarks": len(entries),
+                "items": sum(entry["items"] for entry in entries),
+                "requests": sum(entry["requests"] for entry in entries),
+                "what it is for": f"{suite.title}. {suite.about}",
+            }
+        )
+    return found
+
+
+def _entries(suite: str) -> Rows:
+    from fairopt.benchmarks import get
+    from fairopt.benchmarks.suites import get as get_suite
+
+    found = []
+    for entry in get_suite(suite).entries:
+        row = _row(get(entry.benchmark))
+        whole = row["items"]
+        asked = whole if entry.limit is None else min(whole, entry.limit)
+        requests = round(row["requests"] * asked / whole) if whole else 0
+        found.append(row | {"items": asked, "requests": requests})
+    return found

@@ -64,6 +64,8 @@ class PhantomPairs(Benchmark):
     name = "phantom_pairs"
     title = "Planted associations of the phantom"
     version = "1"
+    n_items = 1440
+    n_requests = 2880
     caveats: Sequence[str] = (
         "The peoples and towns are invented: this benchmark tests the audit itself and says nothing about real groups.",
         "Only the phantom and models made from it know these words; the scores of any other model are meaningless.",
