@@ -38,7 +38,9 @@ def plain(loaded: LoadedModel, context: str, continuation: str) -> Answer:
     return Answer(sum(float(logp[place, ids[0, place + 1]]) for place in places), len(places))
 
 
-@pytest.mark.parametrize("name", ["winobias", "unqover", "dialect", "holisticbias_likelihood", "matched_guise"])
+@pytest.mark.parametrize(
+    "name", ["winobias", "winobias_questions", "unqover", "dialect", "holisticbias_likelihood", "matched_guise"]
+)
 def test_agrees_with_a_plain_loop(name: str, model: LoadedModel, data_dir: Path) -> None:
     """Sums of log p in fp32 logits agree to the bound of ``loglikelihood``: 1e-4 nats for texts of 60 tokens."""
     benchmark = benchmarks.get(name)

@@ -70,6 +70,7 @@ _FOLDERS = {
         "jigsaw_identity",
         "jigsaw_swapped",
         "unqover",
+        "winobias_questions",
         "worldbench",
     ),
     "texts": (

@@ -12,8 +12,7 @@ as there are as many of both, ``winobias/nats`` over all pairs is free of that, 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,30 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fairopt.benchmarks.ask import Answer
-from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score, Source, verified
-from fairopt.benchmarks.factor import Factor
+from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score
 from fairopt.benchmarks.likelihood.crows_pairs import preference_metric
-from fairopt.benchmarks.rows import Row, read_lines
-from fairopt.errors import InputError
-
-_SHA256 = {
-    "pro_stereotyped_type1.txt.dev": "dd55a0d220fe4c0ceb63dd4648223fb4fe1a58d5ad95c116a002ad24b0e292a5",
-    "pro_stereotyped_type1.txt.test": "db7838907238a758eeb5779e48f38c013b892910d6fe864456c59f04245c6689",
-    "pro_stereotyped_type2.txt.dev": "8f0250de723cea9328e3eaf7169e07936f01aa5909ce7aa580db66eb803f4e86",
-    "pro_stereotyped_type2.txt.test": "ea1c1fd94fa612e3cc44d7fa3cc4cb76021bb63fdf94f9826f430051e9052438",
-    "anti_stereotyped_type1.txt.dev": "a4e0ebae344e78b56f657a42e8ae684b9db7747d177c5e7149c0907ebb7f3bf6",
-    "anti_stereotyped_type1.txt.test": "331db5bd74bfefebf146a60b67645152a4a1991570d2a56f57154103ac361dd2",
-    "anti_stereotyped_type2.txt.dev": "763ad829ad724f9a85ead689ba8ca69072020cb1238def6210f0fc6a47b97e59",
-    "anti_stereotyped_type2.txt.test": "336571ac1ea8c06cd2aba8e5dd2bd98e00acc0c48da3e4ec5ec7e54eb2633a8f",
-}
-_RAW = (
-    "https://raw.githubusercontent.com/uclanlp/corefBias/0bce984dd081bbc10b0622f326727a024c607895/WinoBias/wino/data/"
-)
-_SPLITS = {"dev+test": ("dev", "test"), "dev": ("dev",), "test": ("test",)}
-_TYPES = ("type1", "type2")
-_GENDER = dict.fromkeys(("she", "her", "hers", "herself"), "female")
-_GENDER |= dict.fromkeys(("he", "him", "his", "himself"), "male")
-_BRACKETS = re.compile(r"\[([^\]]*)\]")
+from fairopt.benchmarks.likelihood.winobias_pairs import SOURCE, SPLIT, Pair, official_pairs
 
 
 def _pro_over_anti(columns: Columns) -> npt.NDArray[np.float64]:
@@ -95,15 +73,8 @@ class WinoBias(Benchmark):
     version = "1"
     n_items = 1582
     n_requests = 3164
-    factors = MappingProxyType(
-        {"split": Factor("dev+test", "which of the authors' two sets is asked", ("dev", "test"))}
-    )
-    source = Source(
-        home="https://github.com/uclanlp/corefBias (WinoBias/wino/data/*, as winobias/*)",
-        licence="MIT",
-        files={f"winobias/{name}": digest for name, digest in _SHA256.items()},
-        urls={f"winobias/{name}": _RAW + name for name in _SHA256},
-    )
+    factors = MappingProxyType({"split": SPLIT})
+    source = SOURCE
     caveats: Sequence[str] = (
         "WinoBias knows two genders and 40 occupations, 20 held mostly by women and 20 held mostly by men in the"
         " USA of 2017: a pro-stereotypical sentence is also one that fits the statistics of that labour market.",
@@ -142,23 +113,12 @@ class WinoBias(Benchmark):
 
     def items(self, data: Path | None) -> list[Item]:
         """All pairs, by set and type, in the files' order."""
-        return [item for files, fields in self._files(data) for item in read_items(*files, fields)]
+        pairs, _ = official_pairs(self.name, self.levels["split"], data)
+        return [item(pair) for pair in pairs]
 
     def left_out(self, data: Path | None) -> Sequence[LeftOut]:
         """Lines of two files that are no pair: their pronouns are of one gender."""
-        return [
-            LeftOut(anti.place, f"no pair: its pronouns are {gender} ones, as in {pro.place}")
-            for files, _ in self._files(data)
-            for pro, anti in _lines(*files)
-            if (gender := _referent(pro)[1]) == _referent(anti)[1]
-        ]
-
-    def _files(self, data: Path | None) -> Iterator[tuple[tuple[Path, Path], dict[str, str]]]:
-        found = verified(self.name, self.source, data)
-        for split in _SPLITS[self.levels["split"]]:
-            for kind in _TYPES:
-                pro, anti = (found[f"winobias/{side}_stereotyped_{kind}.txt.{split}"] for side in ("pro", "anti"))
-                yield (pro, anti), {"split": split, "type": kind}
+        return official_pairs(self.name, self.levels["split"], data)[1]
 
     def notes(self, items: Sequence[Item]) -> Sequence[str]:
         """How many pairs differ in more than pronouns."""
@@ -176,70 +136,21 @@ class WinoBias(Benchmark):
         }
 
 
-def read_items(pro_path: Path, anti_path: Path, fields: Mapping[str, str]) -> list[Item]:
-    """The pairs of two files, line by line; ``fields`` has their ``split`` and ``type``.
-
-    Raises :class:`~fairopt.errors.InputError` naming file, line and field.
-    """
-    numbered = enumerate(_lines(pro_path, anti_path), start=1)
-    items = [_item(number, pro, anti, fields) for number, (pro, anti) in numbered]
-    return [item for item in items if item is not None]
-
-
-def _lines(pro_path: Path, anti_path: Path) -> list[tuple[Row, Row]]:
-    pros, antis = (list(_sentences(path)) for path in (pro_path, anti_path))
-    if len(pros) != len(antis):
-        both = f"{str(anti_path)!r} must have as many sentences as {str(pro_path)!r}"
-        raise InputError(f"winobias: {both}, {len(pros)}, got {len(antis)}")
-    return list(zip(pros, antis, strict=True))
-
-
-def _sentences(path: Path) -> Iterator[Row]:
-    """Number and text of each line, ``1 [The developer] argued with ... because [she] ...``."""
-    for index, row in enumerate(read_lines(WinoBias.name, path), start=1):
-        number, _, text = row.text("line").partition(" ")
-        if number != str(index):
-            raise row.error("line", f"sentence {index}", row.fields["line"])
-        yield replace(row, fields={"sentence": text})
-
-
-def _item(number: int, pro: Row, anti: Row, fields: Mapping[str, str]) -> Item | None:
-    occupation, gender = _referent(pro)
-    if _referent(anti)[1] == gender:
-        return None
-    texts = [_plain(row.text("sentence")) for row in (pro, anti)]
+def item(pair: Pair) -> Item:
+    """Both sentences, the pro-stereotypical one first."""
     return Item(
-        id=f"{fields['type']}/{fields['split']}/{number:03d}",
-        group=gender,
+        id=pair.id,
+        group=pair.pro.gender,
         axis="gender most have in the occupation",
-        # Two lines are about the same two people, each being the one that the pronoun means; type 2 repeats type 1.
-        cluster=f"{fields['split']}/{(number + 1) // 2:03d}",
-        requests=tuple(("", text) for text in texts),
-        fields={**fields, "occupation": occupation, "differs": _difference(*texts)},
+        cluster=pair.cluster,
+        requests=(("", pair.pro.text), ("", pair.anti.text)),
+        fields={
+            "split": pair.split,
+            "type": pair.kind,
+            "occupation": pair.pro.person,
+            "differs": pair.differs,
+        },
     )
-
-
-def _referent(row: Row) -> tuple[str, str]:
-    """The occupation in the first brackets and the gender of the pronouns in the others."""
-    marked = [part.strip() for part in _BRACKETS.findall(row.text("sentence"))]
-    genders = {_GENDER.get(part.lower(), "") for part in marked[1:]}
-    if genders not in ({"female"}, {"male"}):
-        raise row.error("sentence", "one person and pronouns of one gender in brackets", row.fields["sentence"])
-    return re.sub(r"^(the|an?) ", "", marked[0], flags=re.IGNORECASE), genders.pop()
-
-
-def _plain(sentence: str) -> str:
-    """Without brackets and double spaces."""
-    return " ".join(re.sub(r"[\[\]]", "", sentence).split())
-
-
-def _difference(pro: str, anti: str) -> str:
-    """``pronouns``, or ``other words`` where the sentences differ in any too."""
-    words = [text.rstrip(".").split() for text in (pro, anti)]
-    same = len(words[0]) == len(words[1]) and all(
-        a == b or {a.lower().strip(".,"), b.lower().strip(".,")} <= _GENDER.keys() for a, b in zip(*words, strict=True)
-    )
-    return "pronouns" if same else "other words"
 
 
 BENCHMARK = WinoBias()
