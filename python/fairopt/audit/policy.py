@@ -147,7 +147,7 @@ class Policy:
             everyone, each = declared_rules(metric)
             gated = {group: size for group, size in sizes.items() if group not in metric.ungated_groups}
             each = replace(each, min_items=rule.min_items, min_clusters=rule.min_clusters)
-            for declared, of in ((everyone, sizes), (each, gated)):
+            for declared, of in (*([(everyone, sizes)] if metric.everyone else []), (each, gated)):
                 yield from self._rule_gates(declared, benchmark, metric, of)
             return
         kind, quantity, direction = rule.limited(metric)

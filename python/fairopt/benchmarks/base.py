@@ -79,6 +79,7 @@ class Metric:
     large_group_margin: float | None = None  # tighter limit for groups of at least 300 items, which can show it
     equivalence: bool = False  # all-items gate is two-sided although one direction is the harmful one
     ungated_groups: frozenset[str] = frozenset()  # too few clusters for any limit to be shown: described only
+    everyone: bool = True  # False: a change of all items alike is no harm, so only groups get a limit
     capability: bool = False  # about what the model can do: a collapse is the finding, and no reason to disbelieve it
     by: str = "group"  # the column whose values are the groups; another than the items' own is an axis by itself
     axis_gate: bool = False  # groups are gated by delta minus the mean of the axis's other groups instead of by delta

@@ -22,6 +22,7 @@ STYLES = ("base", "verdict", "tables", "forest", "charts", "flips", "narrow", "p
 MOST_BYTES = 1_000_000
 MOST_EMBEDDED = 200_000  # of them, for the JSON of metrics and groups
 # Flips on the page, and whether gates and metrics are in its JSON: the first pair that keeps it below MOST_BYTES.
+_LONG = ("metrics", "gates", "scores", "texts", "factors", "calibration", "transitions", "reanalyses")
 CARRIED = ((1500, True), (700, True), (300, True), (300, False), (100, False), (30, False))
 
 
@@ -66,7 +67,7 @@ def _embedded(result: AuditResult, page: Page, whole: bool) -> dict[str, object]
     if len(script_block(made)) > MOST_EMBEDDED:
         made["variants"] = [{**variant, "metrics": []} for variant in made["variants"]]
     if not whole:
-        made["variants"] = [{**variant, "metrics": [], "gates": []} for variant in made["variants"]]
+        made["variants"] = [{**variant, **{key: [] for key in _LONG}} for variant in made["variants"]]
     return made
 
 

@@ -13,7 +13,7 @@ from fairopt.report.text import markdown as escape
 SIGNS = {"pass": "✓", "fail": "✕", "undecided": "?", "undefined": "–"}
 LONGEST = 60_000  # characters; GitHub takes 65,536 in one comment
 # Groups of each table, and metrics that get one: the first pair that keeps the text short enough is used.
-_MOST = ((12, 1000), (6, 1000), (3, 1000), (1, 1000), (1, 8))
+_MOST = ((12, 1000), (6, 1000), (3, 1000), (1, 1000), (1, 8), (1, 3), (1, 0))
 
 
 def markdown(page: Page) -> str:

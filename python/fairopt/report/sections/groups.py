@@ -19,6 +19,7 @@ from fairopt.report.text import slug, visible
 from fairopt.report.units import UNDEFINED, UNITS, Unit, count, p_value, percent
 
 SHOWN = 30  # groups that stand open; the others are folded away
+SMALL = 30  # items; of smaller groups without a limit nothing can be said (docs/statistics.md)
 _SIDES = {"higher": ("less harm", "more harm"), "lower": ("more harm", "less harm"), "either": ("lower", "higher")}
 
 
@@ -68,6 +69,7 @@ class Panel:
     groups: tuple[Group, ...]
     folded: tuple[Group, ...]
     nearest: tuple[Group, ...]  # all of them, all items first, then what is nearest to its limit
+    unshown: int  # groups that are too small for anything to be said and have no limit: report.json has them
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,9 @@ def _ends(columns: list[_Column], gates: dict[int, dict[tuple[str, str], Reading
 def _panel(drawing: _Drawing) -> Panel:
     key, variant, first = drawing.columns[0]
     axes = list(dict.fromkeys(e.axis for e in first.groups if e.group != ALL))
-    order = sorted(first.groups, key=lambda e: (e.group != ALL, axes.index(e.axis) if e.axis in axes else 0, -e.n))
+    limited = {group for key, _, metric in drawing.columns for of, group in drawing.gates[key] if of == metric.id}
+    kept = [e for e in first.groups if e.group == ALL or e.n >= SMALL or e.group in limited]
+    order = sorted(kept, key=lambda e: (e.group != ALL, axes.index(e.axis) if e.axis in axes else 0, -e.n))
     groups = [_group(e, drawing, len(axes) > 1) for e in order]
     anchors = [f"g-{slug(first.id)}-{slug(g.name)}" for g in groups]
     alone = len(drawing.columns) == 1
@@ -226,6 +230,7 @@ def _panel(drawing: _Drawing) -> Panel:
         groups=tuple(g for g in groups if g.anchor in shown),
         folded=tuple(g for g in groups if g.anchor not in shown),
         nearest=tuple(telling),
+        unshown=len(first.groups) - len(kept),
     )
 
 
