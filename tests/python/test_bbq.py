@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from fairopt import benchmarks, metrics
 from fairopt.benchmarks import Answer, Item
+from fairopt.benchmarks.questions import bbq_asking
 from fairopt.benchmarks.questions.bbq_items import read_questions
 from fairopt.errors import InputError
 
@@ -304,12 +306,16 @@ def test_broken_lines_and_encodings_are_named(tmp_path: Path) -> None:
         read_questions(path)
 
 
-def test_any_of_the_files_will_do_but_each_must_be_the_official_one(tmp_path: Path, data_dir: Path) -> None:
+def test_any_of_the_files_will_do_but_each_must_be_the_official_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "bbq" / "data"
     folder.mkdir(parents=True)
     with pytest.raises(InputError, match=r"must hold one of bbq/data/Age.jsonl, .*nyu-mll/BBQ"):
         BBQ.items(tmp_path)
-    (folder / "SES.jsonl").write_text(json.dumps(row(category="SES")))  # no checksum is known for it
+    (folder / "SES.jsonl").write_text(json.dumps(row(category="SES")))
+    files = bbq_asking.SOURCE.files | {"bbq/data/SES.jsonl": None}  # as if no checksum were known for it
+    monkeypatch.setattr(bbq_asking, "SOURCE", replace(bbq_asking.SOURCE, files=files))
     assert [item.group for item in BBQ.items(tmp_path)] == ["SES"]
     (folder / "Age.jsonl").write_text(json.dumps(row()))
     with pytest.raises(InputError, match=r"Age.jsonl' must be the official file, got sha256"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from fairopt import benchmarks, metrics
 from fairopt.benchmarks import Answer, Benchmark, Generate, Item, LogLikelihood, Text, item_columns
+from fairopt.benchmarks.questions import bbq_asking
 from fairopt.benchmarks.questions.bbq_items import METADATA, Question, read_questions
 from fairopt.errors import InputError
 
@@ -58,6 +60,13 @@ def folder(tmp_path: Path, rows: list[dict[str, Any]], targets: list[str] | None
     return tmp_path
 
 
+@pytest.fixture
+def unpinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up files in the official layout are not the official files."""
+    found = replace(bbq_asking.SOURCE, files=dict.fromkeys(bbq_asking.SOURCE.files))
+    monkeypatch.setattr(bbq_asking, "SOURCE", found)
+
+
 def table(benchmark: Benchmark, items: list[Item], answers: list[Any]) -> dict[str, np.ndarray]:
     evidence = [benchmark.evidence(item, given) for item, given in zip(items, answers, strict=True)]
     return {**item_columns(items), **{name: np.array([row[name] for row in evidence]) for name in evidence[0]}}
@@ -70,6 +79,7 @@ FOUR = [
 ]
 
 
+@pytest.mark.usefixtures("unpinned")
 def test_metadata_names_the_answer_that_fits_the_stereotype(tmp_path: Path) -> None:
     """The Arab person is the target; since 2022-07 a positive question's ``target_loc`` is the other person."""
     items = benchmarks.get("bbq").items(folder(tmp_path, FOUR, ["0", "2", "0", "2"]))
@@ -78,11 +88,13 @@ def test_metadata_names_the_answer_that_fits_the_stereotype(tmp_path: Path) -> N
     assert {item.group for item in items} == {"Race_ethnicity (names)"}
 
 
+@pytest.mark.usefixtures("unpinned")
 def test_the_earlier_orientation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"target_loc .* must mark the answer that fits .* in 2 of 2 questions"):
         benchmarks.get("bbq").items(folder(tmp_path, FOUR, ["0", "0", "0", "0"]))
 
 
+@pytest.mark.usefixtures("unpinned")
 def test_metadata_decides_where_the_item_does_not(tmp_path: Path) -> None:
     """Both people are Arab; the authors say whom the question is about, or that nobody is."""
     info = {"ans0": ["Tala", "F-Arab"], "ans1": ["Unknown", "unknown"], "ans2": ["Omar", "M-Arab"]}
@@ -97,6 +109,20 @@ def test_metadata_decides_where_the_item_does_not(tmp_path: Path) -> None:
     assert "Race_x_gender (names) 1" in bbq.notes(items)[1]
 
 
+@pytest.mark.usefixtures("unpinned")
+def test_metadata_may_say_a_thing_twice(tmp_path: Path) -> None:
+    """As the official file does; the two rows must agree."""
+    path = folder(tmp_path, FOUR, ["0", "2", "0", "2"]) / METADATA
+    *_, last = path.read_text().splitlines()
+    with path.open("a") as file:
+        file.write(last + "\n")
+    assert len(benchmarks.get("bbq").items(tmp_path)) == 4
+    with path.open("a") as file:
+        file.write(last.replace(",2,", ",0,") + "\n")
+    with pytest.raises(InputError, match=r"target_loc in .*line 7 must be the same wherever a question is named"):
+        benchmarks.get("bbq").items(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
@@ -104,11 +130,13 @@ def test_metadata_decides_where_the_item_does_not(tmp_path: Path) -> None:
         (["1", "", "", ""], "must be a person for .*, got the unknown answer"),
     ],
 )
+@pytest.mark.usefixtures("unpinned")
 def test_bad_metadata_is_named(tmp_path: Path, targets: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         benchmarks.get("bbq").items(folder(tmp_path, FOUR, targets))
 
 
+@pytest.mark.usefixtures("unpinned")
 def test_metadata_must_hold_every_question(tmp_path: Path) -> None:
     path = folder(tmp_path, FOUR, ["0", "2", "0", "2"]) / METADATA
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
@@ -208,6 +236,7 @@ def test_demonstrations_come_from_other_templates(data_dir: Path) -> None:
     assert items[0].requests != bbq.at({"shots": "2", "seed": "1"}).items(data_dir)[0].requests
 
 
+@pytest.mark.usefixtures("unpinned")
 def test_too_few_questions_to_show(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="shots must be at most the 0 questions of other templates of Race_ethnicity"):
         benchmarks.get("bbq?shots=1").items(folder(tmp_path, FOUR))
