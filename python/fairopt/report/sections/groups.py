@@ -69,7 +69,7 @@ class Panel:
     groups: tuple[Group, ...]
     folded: tuple[Group, ...]
     nearest: tuple[Group, ...]  # all of them, all items first, then what is nearest to its limit
-    unshown: int  # groups that are too small for anything to be said and have no limit: report.json has them
+    unshown: int  # where there are many: groups too small for a word, and without a limit; report.json has them
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,8 @@ def _panel(drawing: _Drawing) -> Panel:
     key, variant, first = drawing.columns[0]
     axes = list(dict.fromkeys(e.axis for e in first.groups if e.group != ALL))
     limited = {group for key, _, metric in drawing.columns for of, group in drawing.gates[key] if of == metric.id}
-    kept = [e for e in first.groups if e.group == ALL or e.n >= SMALL or e.group in limited]
+    many = len(first.groups) > SHOWN
+    kept = [e for e in first.groups if not many or e.group == ALL or e.n >= SMALL or e.group in limited]
     order = sorted(kept, key=lambda e: (e.group != ALL, axes.index(e.axis) if e.axis in axes else 0, -e.n))
     groups = [_group(e, drawing, len(axes) > 1) for e in order]
     anchors = [f"g-{slug(first.id)}-{slug(g.name)}" for g in groups]
