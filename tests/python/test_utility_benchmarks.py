@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -11,44 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from utility_files import lines, put, table, unchecked, values
 
 from fairopt import benchmarks
-from fairopt.benchmarks import Answer, Benchmark, Columns, Item, item_columns
+from fairopt.benchmarks import Answer, Benchmark
 from fairopt.benchmarks.base import Source
 from fairopt.benchmarks.utility.mmlu_subjects import SUBJECTS
-from fairopt.benchmarks.utility.wikitext import detokenized, pages
 from fairopt.errors import InputError
 
 NAN, LN2 = math.nan, math.log(2)
-
-
-def put(folder: Path, name: str, content: str) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")
-    return folder
-
-
-def lines(*rows: Any) -> str:
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def unchecked(name: str, **files: None) -> Benchmark:
-    """The benchmark without its checksums, for made-up files."""
-    benchmark = benchmarks.get(name).at({})
-    assert benchmark.source is not None
-    named = files or dict.fromkeys(benchmark.source.files)
-    benchmark.source = Source("home", "licence", named, whole=benchmark.source.whole)
-    return benchmark
-
-
-def table(benchmark: Benchmark, items: list[Item], answers: list[list[Answer]]) -> Columns:
-    rows = [benchmark.evidence(item, own) for item, own in zip(items, answers, strict=True)]
-    return {**item_columns(items), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
-
-
-def values(benchmark: Benchmark, columns: Columns) -> dict[str, list[float]]:
-    return {metric.id: metric.value(columns).tolist() for metric in benchmark.metrics}
 
 
 # ---- ARC, OpenBookQA, CommonsenseQA ----
@@ -147,6 +119,21 @@ def test_boolq_joins_title_and_passage_as_superglue_does(tmp_path: Path) -> None
     assert first.requests == second.requests == third.requests == ((prompt, " no"), (prompt, " yes"))
     assert [item.fields["right"] for item in (first, second, third)] == [1, 0, 1]
     assert first.cluster == second.cluster  # one passage
+
+
+def test_boolq_joined_is_superglues_file_to_the_byte(data_dir: Path) -> None:
+    rows = [json.loads(line) for line in (data_dir / "boolq" / "dev.jsonl").read_text().splitlines()]
+    items = benchmarks.get("boolq").items(data_dir)
+    passages = [item.requests[0][0].rpartition("\nQuestion: ")[0] for item in items]
+    joined = lines(
+        *(
+            {"question": row["question"], "passage": passage, "idx": index, "label": bool(item.fields["right"])}
+            for index, (row, passage, item) in enumerate(zip(rows, passages, items, strict=True))
+        )
+    )
+    source = benchmarks.get("boolq").source
+    assert source is not None
+    assert hashlib.sha256(joined.encode()).hexdigest() == source.files["boolq/val.jsonl"]
 
 
 def test_boolq_names_an_answer_that_is_none(tmp_path: Path) -> None:
@@ -290,85 +277,6 @@ def test_the_categories_are_the_papers() -> None:
     counted = {name: sum(own.category == name for own in SUBJECTS.values()) for name in ("STEM", "humanities")}
     assert len(SUBJECTS) == 57
     assert counted == {"STEM": 19, "humanities": 13}
-
-
-# ---- LAMBADA ----
-
-
-def test_lambada_by_hand(tmp_path: Path) -> None:
-    benchmark = unchecked("lambada", **{"lambada/lambada_test.jsonl": None})
-    put(tmp_path, "lambada/lambada_test.jsonl", lines({"text": 'He said\n\n"No way'}, {"text": "a b"}, {"text": "a b"}))
-    items = benchmark.items(tmp_path)
-    assert items[0].requests == (('He said\n\n"No', " way"),)
-    assert [item.cluster for item in items] == ["0000", "0001", "0001"]
-    answers = [[Answer(-1.0, 2, True)], [Answer(-3.0, 1, False)], [Answer(NAN, 1, False)]]
-    columns = table(benchmark, items, answers)
-    found = values(benchmark, columns)
-    np.testing.assert_array_equal(found["lambada/acc"], [1, 0, NAN])
-    np.testing.assert_array_equal(found["lambada/nats"], [1, 3, NAN])
-    (perplexity,) = benchmark.scores
-    assert perplexity.value({name: column[:2] for name, column in columns.items()}) == pytest.approx(math.e**2)
-
-
-def test_lambada_has_two_texts(data_dir: Path) -> None:
-    ours, theirs = benchmarks.get("lambada").items(data_dir), benchmarks.get("lambada?version=original").items(data_dir)
-    assert len(ours) == len(theirs) == 5153
-    assert ours[0].requests[0][0].startswith("In my palm is a clear stone, and")
-    assert theirs[0].requests[0][0].startswith("in my palm is a clear stone , and")
-    assert benchmarks.get("lambada?version=original").metrics[0].id == "lambada/acc?version=original"
-
-
-@pytest.mark.parametrize("text", ["word", "ends in a space ", " word"])
-def test_lambada_needs_a_passage_and_a_word(tmp_path: Path, text: str) -> None:
-    benchmark = unchecked("lambada", **{"lambada/lambada_test.jsonl": None})
-    with pytest.raises(InputError, match=r"text in .*, line 1 must be a passage and, after a space, its last word"):
-        benchmark.items(put(tmp_path, "lambada/lambada_test.jsonl", lines({"text": text})))
-
-
-# ---- WikiText-2 ----
-
-
-def test_a_page_goes_from_heading_to_heading() -> None:
-    text = " \n = One = \n \n First . \n = = Part = = \n Second . \n = Two = \n Third . \n"
-    first, second = pages(text.split("\n"))
-    assert first == " = One = \n \n First . \n = = Part = = \n Second . "
-    assert second == " = Two = \n Third . \n"
-
-
-def test_spaces_are_taken_out() -> None:
-    raw = ' = The Bill = \n He said , " In @-@ house ( 1 @,@ 000 @.@ 5 km ) " ; the dog \'s day = = Later = = \n'
-    clean = ' = The Bill =\nHe said, "In-house (1,000.5 km)"; the dog\'s day == Later ==\n'
-    assert detokenized(raw) == clean
-
-
-def test_wikitext_by_hand(tmp_path: Path) -> None:
-    benchmark = unchecked("wikitext")
-    put(tmp_path, "wikitext2/raw/wiki.test.raw", " \n = é = \n a b \n = Two = \n c")
-    first, second = benchmark.items(tmp_path)
-    assert first.requests == (("", " = é =\na b "),)
-    # Words and bytes of " = é = \n a b ", before the clean-up: an empty one at either end, and é is two bytes.
-    assert (first.fields["n_words"], first.fields["n_bytes"]) == (7, 14)
-    assert (second.fields["heading"], second.fields["n_words"], second.fields["n_bytes"]) == ("Two", 5, 12)
-    columns = table(benchmark, [first, second], [[Answer(-14 * LN2, 7)], [Answer(-24 * LN2, 3)]])
-    assert values(benchmark, columns)["wikitext/page_bits_per_byte"] == pytest.approx([1, 2])
-    scores = {score.id: score.value(columns) for score in benchmark.scores}
-    assert scores == pytest.approx(
-        {
-            "wikitext/word_perplexity": 2 ** (38 / 12),
-            "wikitext/byte_perplexity": 2 ** (38 / 26),
-            "wikitext/token_perplexity": 2 ** (38 / 10),
-            "wikitext/bits_per_byte": 38 / 26,
-        }
-    )
-
-
-def test_wikitexts_test_file_has_its_62_articles(data_dir: Path) -> None:
-    items = benchmarks.get("wikitext").items(data_dir)
-    assert len(items) == 62
-    assert (
-        sum(int(item.fields["n_words"]) for item in items) == 241_211 + 2 * 62
-    )  # each ends and begins in an empty word
-    assert items[0].fields["heading"] == "Robert Boulter"
 
 
 # ---- all of them ----

