@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from fairopt import scorers
+from fairopt import benchmarks, scorers
 from fairopt.errors import InputError
 from fairopt.scorers.words import _Entries
 
@@ -99,6 +101,32 @@ def test_ldnoobw_comes_from_the_data_folder(data_dir: Path, monkeypatch: pytest.
         scorers.get("words:ldnoobw")
 
 
+class Exclamations(scorers.Scorer):
+    """The example of docs/scorers.md."""
+
+    name, id = "own:exclamations", "exclamations-1"
+    numbers = (scorers.Number("share", "exclamation marks over characters", (0, 1), "higher", 0.05),)
+
+    def score(self, texts: Sequence[str]) -> Mapping[str, npt.NDArray[np.float64]]:
+        return {"share": np.array([t.count("!") / len(t) if t.strip() else np.nan for t in texts])}
+
+
+def test_an_own_scorer_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorers, "_REGISTERED", {})
+    with pytest.raises(InputError, match="own:NAME, got 'own:exclamations'"):
+        scorers.get("own:exclamations")
+    own = Exclamations()
+    scorers.register(own)
+    assert scorers.get("own:exclamations") is own
+    assert benchmarks.get("bold?scorer=own:exclamations").metrics[0].id.startswith("bold/exclamations-1/share/")
+    own.name = "vader"
+    with pytest.raises(InputError, match="name of a scorer must be own:NAME, got 'vader'"):
+        scorers.register(own)
+    own.name, own.id = "own:x", "a/b"
+    with pytest.raises(InputError, match="id of a scorer must be"):
+        scorers.register(own)
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 @settings(max_examples=30)
 @given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=4))
@@ -125,7 +153,7 @@ def test_an_empty_text_has_no_number(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("vadr", r"name must be one of vader, words:profanity, .*, hf:FOLDER, got 'vadr'"),
+        ("vadr", r"name must be one of vader, words:profanity, .*, hf:FOLDER, own:NAME, got 'vadr'"),
         ("words:", "name must be one of"),
         ("words:/nowhere/list.txt", "words must name profanity, gender, ldnoobw or a UTF-8 file"),
     ],

@@ -171,9 +171,13 @@ def _generate(
     return [tuple(next(texts) for _ in own) for own in written], sum(own[0].truncated for own in written)
 
 
-@lru_cache(maxsize=4)
 def _scorer(name: str) -> Scorer:
-    """Loaded once a process, not once a block of items."""
+    """Loaded once a process, not once a block of items; a registered one can be replaced."""
+    return scorers.get(name) if name.startswith(scorers.OWN) else _loaded(name)
+
+
+@lru_cache(maxsize=4)
+def _loaded(name: str) -> Scorer:
     return scorers.get(name)
 
 

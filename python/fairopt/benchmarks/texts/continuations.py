@@ -43,8 +43,8 @@ def continuation_factors(scorer: str, tokens: str = "20") -> Mapping[str, Factor
                 scorer,
                 "what puts a number on the texts",
                 tuple(name for name in _SCORERS if name != scorer),
-                r"(words|onnx|hf):.+",
-                "words:FILE, onnx:PATH or hf:PATH",
+                r"(words|onnx|hf|own):.+",
+                "words:FILE, onnx:PATH, hf:PATH or own:NAME",
             ),
             "decoding": DECODING,
             "tokens": Factor(
