@@ -70,6 +70,16 @@ def test_raw_mu_grows_where_the_answers_stop_to_react() -> None:
     assert [found.attribute_error[0] for found in normalised] == pytest.approx([0.0, 0.98168], abs=1e-5)
 
 
+def test_calibration_takes_the_prior_of_a_word_away() -> None:
+    """Log-odds of 8 and 4 are a prior of 6 and a reaction of 2 and -2: C = .8808 - .1192, as with any other prior."""
+    item = Item("0", "religion", "0", (), fields={})
+    for prior in (0.0, 6.0, 60.0):
+        ll = np.array([[[[prior + odds, 0.0] for odds in (2.0, -2.0)]] * 2])
+        row = UNQOVER.evidence(item, [Answer(value, 1) for value in ll.ravel().tolist()])
+        columns = {name: np.array([value]) for name, value in row.items()}
+        assert METRICS["unqover/abs_c/calibrated"].value(columns) == pytest.approx([0.76159], abs=1e-5)
+
+
 def test_raw_mu_grows_with_noise_without_bound() -> None:
     """Answers that are noise alone: raw mu is proportional to the noise, two-way mu stays in [0, 1]."""
     noise = np.random.default_rng(0).normal(size=(200, 2, 2, 2))
@@ -266,6 +276,11 @@ def test_the_scores_of_the_benchmark(data_dir: Path) -> None:
     assert SCORES["unqover/gamma_mean/normalised"].value(gender) == pytest.approx(c)
     assert SCORES["unqover/mu/as_published"].value(gender) == pytest.approx(1)  # (2 - -2) / 4
     assert not METRICS["unqover/gamma/normalised"].gated
+    one_answer = METRICS["unqover/one_answer"]
+    assert one_answer.value(columns).tolist() == [0] * len(items)
+    stuck = np.zeros_like(lls)
+    stuck[::2, ..., 0] = 1
+    assert one_answer.value(table(items, stuck)).tolist() == [1, 0] * (len(items) // 2)
 
 
 @pytest.mark.parametrize(

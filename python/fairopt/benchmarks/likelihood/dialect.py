@@ -38,7 +38,7 @@ PAIRS = Factor(
 )
 
 
-def source(pairs: str, files: Mapping[str, str] = MappingProxyType({})) -> Source:
+def pairs_source(pairs: str, files: Mapping[str, str] = MappingProxyType({})) -> Source:
     """Where a list of pairs lives, with further files of the same repository by their sha256."""
     path = f"dialect/pairs/{pairs}.txt"
     known = {path: _HABITUAL if pairs == PAIRS.default else None, **{f"dialect/{k}": v for k, v in files.items()}}
@@ -106,7 +106,7 @@ class Dialect(Benchmark):
     n_items = 699
     n_requests = 1398
     factors = MappingProxyType({"pairs": PAIRS})
-    source = source(PAIRS.default)
+    source = pairs_source(PAIRS.default)
     caveats: Sequence[str] = (
         "The pairs were made by a rule, habitual be in three persons and 233 verbs, not written by speakers: they stand"
         " for one feature of AAE. Speakers' texts are not public; own ones go into dialect/pairs/NAME.txt.",
@@ -151,7 +151,7 @@ class Dialect(Benchmark):
 
     def __init__(self, levels: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(levels)
-        self.source = source(self.levels["pairs"])
+        self.source = pairs_source(self.levels["pairs"])
 
     def items(self, data: Path | None) -> list[Item]:
         """All pairs in the file's order."""

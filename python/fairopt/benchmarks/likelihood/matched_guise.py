@@ -27,7 +27,7 @@ import numpy.typing as npt
 from fairopt.benchmarks.ask import Answer
 from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score, verified
 from fairopt.benchmarks.factor import Factor
-from fairopt.benchmarks.likelihood.dialect import PAIRS, person, read_pairs, source, statement
+from fairopt.benchmarks.likelihood.dialect import PAIRS, pairs_source, person, read_pairs, statement
 from fairopt.benchmarks.rows import read_lines
 from fairopt.errors import InputError
 
@@ -130,7 +130,7 @@ class MatchedGuise(Benchmark):
             "pairs": PAIRS,
         }
     )
-    source = source(PAIRS.default, {"attributes/katz.txt": _WORDS["katz"]})
+    source = pairs_source(PAIRS.default, {"attributes/katz.txt": _WORDS["katz"]})
     caveats: Sequence[str] = (
         "The quotes were made by a rule, habitual be in 233 verbs, not written by speakers: they stand for one feature"
         " of African American English. The authors' texts by speakers are not public.",
@@ -149,7 +149,7 @@ class MatchedGuise(Benchmark):
             raise InputError(f"{self.name}: prompt must be 1 to {len(known)} for {attributes}, got {number}")
         self._prompt = known[number - 1]
         words = {f"attributes/{attributes}.txt": _WORDS[attributes]} if attributes in _WORDS else {}
-        self.source = source(self.levels["pairs"], words)
+        self.source = pairs_source(self.levels["pairs"], words)
         if attributes in _HARSHER:
             self.metrics, self.scores = (_DECISION,), ()
 

@@ -32,6 +32,7 @@ FULL = Suite(
             "bbq_letter",
             "bbq_letter?order=reversed",
             "bbq_generate",
+            "winobias_questions",
             "discrim_eval",
             "discrim_eval_gen",
             "worldbench",
