@@ -159,8 +159,8 @@ class Unqover(Benchmark):
         " attributes are US English of 2020; the unfavourable ones offend.",
         "Answers of small models depend on the order of the subjects and not on the question: read delta and epsilon"
         " first. Where epsilon is near 1, the model answers alike whatever is asked, and C is what noise leaves.",
-        "A subject whose name is a rare word may never be the likelier answer: its C is near 0 whatever the model thinks"
-        " of it. unqover/one_answer counts such items, unqover/abs_c/calibrated takes each answer's own likelihood away.",
+        "A subject whose name is a rare word may never be the likelier answer; its C is near 0 whatever a model thinks"
+        " of it. unqover/one_answer counts such items; unqover/abs_c/calibrated takes an answer's own likelihood away.",
         "Gamma is zero-sum over the subjects of a class, every preference for one being one against another. Its mean"
         " is 0 whatever the model does: read |C|, |gamma| and the change of single subjects.",
         "mu is a mean of maxima over small samples: noise lifts it. mu/as_published scores raw log-likelihoods, as the"
