@@ -153,6 +153,7 @@ class Partial(asking_benchmarks.Documents):
 
 class Absent(Partial):
     name = "absent"
+    metrics = (replace(asking_benchmarks.Documents.metrics[0], id="absent/nats"),)
 
     def items(self, data: Path | None) -> list[Item]:
         from fairopt.errors import MissingData

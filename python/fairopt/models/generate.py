@@ -2,13 +2,14 @@
 
 A batch is padded on the left, padding is masked and positions are given, so a row computes what it would alone, but
 for the order of summation in fp32. Random numbers belong to the prompt: each sample draws from a stream of its own,
-keyed by (seed, key of the prompt, number of the sample). A token is the largest of logit / temperature plus Gumbel
-noise (Gumbel 1954), which is a draw from the softmax; it moves with the logits as little as a draw can, where inverting
-the distribution would let the rounding of all tokens before it decide among the rare ones.
+keyed by (seed, key of the prompt, number of the sample). A token is the winner of a race: the largest of p over an
+exponential variate of its own, which is a draw from p (it is logit / temperature plus Gumbel noise, without the
+logarithms). It moves with the logits as little as a draw can, where inverting the distribution would let the rounding
+of all tokens before it decide among the rare ones.
 
 What can still differ between batches is a tie: the two largest sums nearer to each other than rounding. If rounding
-moves each by at most e, a sampled token changes with probability at most 2 e, for the gap between the two has a density
-of at most 1: about one token in 10**5 in fp32.
+moves each logarithm by at most e, a sampled token changes with probability at most 2 e, for the gap between the two
+has a density of at most 1: about one token in 10**5 in fp32.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from fairopt.errors import InputError
 from fairopt.models.requests import start_token, tokens, window
@@ -87,12 +87,6 @@ class _Row:
     random: np.random.Generator | None  # None: greedy
     ids: list[int]
     ll: float = 0.0
-
-    def choose(self, logits: npt.NDArray[np.float64], temperature: float) -> int:
-        """The next token of [vocabulary] logits: the first of the likeliest, or a draw."""
-        if self.random is None:
-            return int(logits.argmax())
-        return int((logits / temperature + self.random.gumbel(size=len(logits))).argmax())
 
 
 def generate(
@@ -191,16 +185,17 @@ def _continue(
     logits = steps.prefill(copies=options.samples or 1)
     growing = list(range(len(rows)))
     while growing:
-        logp = logits.double().log_softmax(-1).cpu().numpy()
+        logp = logits.double().log_softmax(-1)
         allowed = logp
         if len(rows[growing[0]].ids) < options.min_new_tokens:  # all rows of a batch have grown alike
-            allowed = logp.copy()
-            allowed[:, sorted(ends)] = -np.inf
+            allowed = logp.index_fill(1, torch.tensor(sorted(ends), device=logp.device), -torch.inf)
+        chosen = _choose(allowed, [rows[index] for index in growing], options.temperature)
+        ll = logp.gather(1, chosen[:, None].to(logp.device))[:, 0].tolist()
         kept = []
-        for at, index in enumerate(growing):
+        for at, (index, token) in enumerate(zip(growing, chosen.tolist(), strict=True)):
             row = rows[index]
-            row.ids.append(row.choose(allowed[at], options.temperature))
-            row.ll += float(logp[at, row.ids[-1]])
+            row.ids.append(token)
+            row.ll += ll[at]
             finished = _finished(tokenizer, row, encoded[row.prompt], ends, options)
             if finished is None:
                 kept.append(at)
@@ -208,8 +203,19 @@ def _continue(
                 done[index] = finished
         growing = [growing[at] for at in kept]
         if growing:
-            logits = steps.next(torch.tensor(kept), torch.tensor([rows[index].ids[-1] for index in growing]))
+            logits = steps.next(torch.tensor(kept), chosen[kept])
     return [(row, done[index]) for index, row in enumerate(rows)]
+
+
+def _choose(logp: torch.Tensor, rows: Sequence[_Row], temperature: float) -> torch.Tensor:
+    """The next token of each row [rows] of [rows, vocabulary]: the first of the likeliest, or a draw."""
+    import torch
+
+    if rows[0].random is None:
+        return logp.argmax(-1).cpu()
+    p = (logp / temperature).softmax(-1).cpu().numpy()
+    times = np.stack([row.random.standard_exponential(p.shape[1]) for row in rows if row.random is not None])
+    return torch.from_numpy((p / times).argmax(-1))
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
