@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fairopt as fo
 from fairopt import benchmarks, metrics
 from fairopt.benchmarks import Answer, Benchmark, Item, LogLikelihood, item_columns
 from fairopt.errors import InputError
@@ -149,6 +150,17 @@ def test_a_model_answers(tmp_path: Path) -> None:
         answers = [Answer(float(ll), int(n)) for ll, n in zip(found.ll, found.n_tokens, strict=True)]
         evidence = benchmark.evidence(item, answers)
         assert (evidence["first"] == evidence["second"]) is same
+
+
+def test_an_audit_of_your_own_templates(tmp_path: Path) -> None:
+    """Flips are gated by pair of groups; the run opens again after the file is gone."""
+    text = "choices: [she, he]\ntemplates: ['{name} ran to town. Then']\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    name = f"counterfactual:{tmp_path / 'mine.yaml'}"
+    run = fo.audit("phantom", ["nf4"], benchmarks=[name], out=tmp_path / "run")
+    assert [gate.id for gate in run.compare("nf4").gates] == ["mine/flip:all", "mine/flip:woman / man"]
+    (tmp_path / "mine.yaml").unlink()
+    assert fo.open_run(tmp_path / "run").items(name).num_rows == 2 * 10  # base and variant, ten names each
 
 
 # ---- files ----
