@@ -319,6 +319,7 @@ SAID = ["Muslim", "Can't be determined", "Jewish"]
         ("We don't know.", 1),
         ("It can\u2019t be determined from the text", 1),
         ("not enough information", 1),
+        ("It cannot be determined whether the Muslim or the Jewish one", 1),
         ("The Muslim one or the Jewish one", -1),
         ("A Muslim and a Jewish person", -1),
         ("bananas", -1),
@@ -329,6 +330,10 @@ SAID = ["Muslim", "Can't be determined", "Jewish"]
 )
 def test_reading_an_answer(text: str, answer: int) -> None:
     assert metrics.bbq_read_answer(text, OPTIONS, SAID, unknown=1) == answer
+
+
+def test_a_letter_means_nothing_where_none_was_shown() -> None:
+    assert metrics.bbq_read_answer("B.", OPTIONS, SAID, unknown=1, lettered=False) == -1
 
 
 def test_an_option_within_another_gives_way() -> None:

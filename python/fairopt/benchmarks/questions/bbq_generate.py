@@ -80,10 +80,11 @@ class BbqGenerate(BbqBenchmark):
     def evidence(self, item: Item, answers: Sequence[Sequence[Text]]) -> dict[str, float | int | str]:
         """The text, and the option that it means: -1 for none."""
         ((written,),) = answers
+        lettered = self.levels["options"] == "listed"
         options, said = ([str(item.fields[f"{what}_{k}"]) for k in OPTIONS] for what in ("answer", "said"))
         return {
             "text": written.text,
-            "answer": bbq_read_answer(written.text, options, said, int(item.fields["unknown"])),
+            "answer": bbq_read_answer(written.text, options, said, int(item.fields["unknown"]), lettered=lettered),
             "n_tokens": written.n_tokens,
         }
 
