@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import fairopt as fo
 from fairopt import benchmarks
 from fairopt.benchmarks import Answer, Benchmark, Item
+from fairopt.metrics import degradation_ratio
 from fairopt.models.loading import LoadedModel, load_model
 from fairopt.models.loglikelihood import loglikelihood
+from fairopt.models.rolling import rolling_loglikelihood
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +53,38 @@ def test_agrees_with_a_plain_loop(name: str, model: LoadedModel, data_dir: Path)
     for item, found in zip(items, ours(model, items, benchmark), strict=True):
         expected = benchmark.evidence(item, [plain(model, *request) for request in item.requests])
         assert found == pytest.approx(dict(expected), abs=1e-4)
+
+
+def test_corpora_agree_with_a_plain_loop(model: LoadedModel, tmp_path: Path) -> None:
+    """Documents of several windows are read by ``rolling_loglikelihood``, whose own test compares windows."""
+    (tmp_path / "tales.txt").write_text("Once upon a time there was a fox.\nIt was happy.\n")
+    benchmark = benchmarks.get(f"corpus:{tmp_path}")
+    for item in benchmark.items(None):
+        found = rolling_loglikelihood(model.model, model.tokenizer, [item.requests[0][1]])
+        row = benchmark.evidence(item, [Answer(float(found.ll[0]), int(found.n_tokens[0]))])
+        expected = benchmark.evidence(item, [plain(model, *item.requests[0])])
+        assert row == pytest.approx(dict(expected), abs=1e-4)
+
+
+def test_an_audit_of_corpora_reports_degradation(tmp_path: Path) -> None:
+    """The change of a group's bits per byte is log2 of its degradation ratio per byte; tau takes the others' off."""
+    folder = tmp_path / "towns"
+    folder.mkdir()
+    for group, words in (("north", "The weaver of Marn is kind"), ("south", "I do not know who that is")):
+        (folder / f"{group}.txt").write_text("\n".join(f"{words}, {number}." for number in range(24)))
+    name = f"corpus:{folder}"
+    run = fo.audit("phantom", ["magnitude:0.5"], benchmarks=[name], out=tmp_path / "run")
+    (metric,) = run.compare("magnitude:0.5").metrics
+    columns = run.items(name).to_pydict()
+    rows = {name: np.array(column) for name, column in columns.items()}
+    for effect in metric.groups[1:]:
+        base, variant = (
+            rows["ll"][(rows["group"] == effect.group) & (rows["variant"] == which)]
+            for which in ("base", "magnitude:0.5")
+        )
+        size = rows["n_bytes"][(rows["group"] == effect.group) & (rows["variant"] == "base")]
+        rho = degradation_ratio(base, variant, size)
+        assert effect.delta == pytest.approx(np.log2(rho), abs=1e-9)
+    north, south = metric.groups[1:]
+    assert north.tau == pytest.approx(north.delta - south.delta, abs=1e-9)
+    assert [gate.quantity for gate in run.compare("magnitude:0.5").gates] == ["delta", "tau", "tau"]

@@ -142,7 +142,7 @@ class Unqover(Benchmark):
     n_requests = 16000
     factors = MappingProxyType(
         {
-            "wording": Factor("qa", "how the question is put; as a statement to be completed", ("labels", _STATEMENT)),
+            "wording": Factor("qa", "a question without or with labels, or a statement", ("labels", _STATEMENT)),
             "size": Factor("500", "items of each class", pattern=r"[1-9]\d{0,5}", form="a whole number"),
             "seed": SEED,
             "chat": CHAT,
