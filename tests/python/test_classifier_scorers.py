@@ -22,6 +22,8 @@ from transformers import (
     BertForSequenceClassification,
     LlamaConfig,
     LlamaForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
     pipeline,
 )
 
@@ -243,6 +245,19 @@ def test_hugging_face_numbers_and_id(tmp_path: Path) -> None:
     other = scorers.get(f"hf:{bert(tmp_path / 'b', id2label={0: 'x', 1: 'y', 2: 'z'})}")
     assert first.id.startswith("hf-a-")
     assert other.id[-6:] != first.id[-6:]
+
+
+def test_a_text_longer_than_the_window_is_read_up_to_there(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=96, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=66, pad_token_id=1, initializer_range=0.5,
+    )  # fmt: skip
+    RobertaForSequenceClassification(config).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)  # names no limit; the positions 0 and 1 are no text's
+    found = scorers.get(f"hf:{tmp_path}").score(["a" * 64, "a" * 64 + "b" * 100, "a" * 63])["LABEL_0"]
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    assert found[0] != pytest.approx(found[2], abs=1e-6)
 
 
 def test_a_decoder_without_padding(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from fairopt.scorers.base import Scorer
 
 _BATCH = 32
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights, configuration and tokenizer
-_UNLIMITED = 10**6  # tokenizers without a limit name a number with 30 digits
+_UNLIMITED = 10**6  # tokens, for a model without positions
 
 
 class HuggingFaceClassifier(Scorer):
@@ -78,10 +78,14 @@ class HuggingFaceClassifier(Scorer):
             found[rows] = self._probabilities([encoded[i] for i in rows])
         return classes.by_number(self.numbers, self._labels, found)
 
-    @property
+    @cached_property
     def _window(self) -> int:
-        limit = int(self._tokenizer.model_max_length)
-        return limit if limit < _UNLIMITED else int(getattr(self._model.config, "max_position_embeddings", _UNLIMITED))
+        """Tokens that it reads. RoBERTa counts positions from behind that of the padding."""
+        positions = int(getattr(self._model.config, "max_position_embeddings", _UNLIMITED))
+        for name, module in self._model.named_modules():
+            if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+                positions -= module.padding_idx + 1
+        return min(int(self._tokenizer.model_max_length), positions)
 
     def _probabilities(self, encoded: list[Any]) -> npt.NDArray[np.float64]:
         import torch
