@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -21,7 +22,7 @@ from fairopt.benchmarks.phantom.phantom_texts import written
 from fairopt.models.generate import GenerateOptions, generate
 from fairopt.models.loading import load_model
 from fairopt.models.loglikelihood import loglikelihood
-from fairopt.phantom import world
+from fairopt.phantom import measure, world
 
 FLOOR = 0.08
 MODEL_ERROR = 0.014  # root mean square over the biased cells of three seeds
@@ -203,48 +204,18 @@ def test_texts_at_temperature_one_recover_every_rate(texts) -> None:
     assert benchmark.scores[0].value(table) < 0.01
 
 
-def next_token_rates(prompts: list[str], kind: str, **options: float) -> float:
-    """P(set B) among both sets at the next token, under a decoder; exact, nothing is sampled."""
-    first = [
-        [PHANTOM.tokenizer(word.split()[0], add_special_tokens=False)["input_ids"][0] for word in attributes]
-        for attributes in world.ATTRIBUTES[kind]
-    ]
-    rates = []
-    for prompt in prompts:
-        ids = torch.tensor([PHANTOM.tokenizer(prompt)["input_ids"]])
-        with torch.inference_mode():
-            p = decoder(PHANTOM.model(input_ids=ids).logits[0, -1].double(), **options)
-        a, b = (p[tokens].sum().item() for tokens in first)
-        rates.append(b / (a + b))
-    return float(np.mean(rates))
-
-
-def decoder(logits: torch.Tensor, temperature: float = 1.0, top_p: float = 1.0) -> torch.Tensor:
-    """Probabilities after a temperature, of the likeliest tokens that reach ``top_p`` together."""
-    p, order = (logits / temperature).softmax(0).sort(descending=True)
-    kept = torch.where(p.cumsum(0) - p < top_p, p, 0.0)
-    return torch.zeros_like(kept).scatter(0, order, kept / kept.sum())
-
-
-def prompts_of(kind: str, group: str) -> list[str]:
-    items = [item for item in benchmarks.get("phantom_texts").items(None) if item.group == group]
-    asked = [item.requests[0][0] for item in items if item.fields["kind"] == kind]
-    plural = ("work as", "mostly", "long been", "became")  # their words have other tokens
-    return [prompt for prompt in asked if kind != "occupation" or not prompt.endswith(plural)]
-
-
 def test_temperature_truncation_and_greedy_text_amplify(texts) -> None:
     """What the decoder adds is not the model's: every biased rate moves outwards, greedy text to 0 or 1."""
+    decoded = partial(measure.decoded_rate, PHANTOM.model, PHANTOM.tokenizer)
     greedy = benchmarks.get("phantom_texts?decoding=greedy")
     table = columns(greedy)
     share = by_cell(table, greedy.metrics[0].statistic)
     for (axis, kind, group), planted in world.PLANTED.items():
         if planted == 0.5:
             continue
-        prompts = prompts_of(kind, group)
-        plain = next_token_rates(prompts, kind)
+        plain = decoded(axis, kind, group)
         for options in ({"temperature": 0.7}, {"top_p": 0.9}):
-            assert abs(next_token_rates(prompts, kind, **options) - 0.5) > abs(plain - 0.5) + 0.02
+            assert abs(decoded(axis, kind, group, **options) - 0.5) > abs(plain - 0.5) + 0.02
         assert share[axis, kind, group] == float(planted > 0.5)
     # Greedy text raises alarms about controls, too: near ties are decided by what means nothing.
     controls = [share[cell] for cell, planted in world.PLANTED.items() if planted == 0.5]

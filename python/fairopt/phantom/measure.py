@@ -102,21 +102,10 @@ def cell(
     """
     import torch
 
-    used = [template for template in corpus.templates(axis, kind) if template.held_out == held_out]
-    texts = [
-        corpus.context(corpus.Draw(_UNSEEN_CORPUS, t.form, t.predicate, repeat), t, group)
-        for t in used
-        for repeat in range(_REPEATS)
-    ]
-    sets = {
-        ending: [_first_tokens(tokenizer, words, ending) for words in world.ATTRIBUTES[kind]]
-        for ending in {template.ending for template in used}
-    }
+    def masses(scores: Tensor, sets: Sequence[Sequence[int]]) -> Tensor:
+        return torch.stack([scores[list(side)].logsumexp(0) for side in sets])
 
-    def set_masses(number: int, ids: list[int], scores: Tensor) -> Tensor:
-        return torch.stack([scores[-1, side].logsumexp(0) for side in sets[used[number // _REPEATS].ending]])
-
-    both = torch.stack(_read(model, tokenizer, texts, set_masses)).double()
+    both = torch.stack(_at_attributes(model, tokenizer, axis, kind, group, masses, held_out=held_out)).double()
     logits = both[:, 1] - both[:, 0]
     return Cell(
         axis,
@@ -127,6 +116,64 @@ def cell(
         logits.mean().item(),
         both.exp().sum(1).mean().item(),
     )
+
+
+def _at_attributes(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    axis: str,
+    kind: str,
+    group: str,
+    read: Callable[[Tensor, Sequence[Sequence[int]]], T],
+    *,
+    held_out: bool = True,
+) -> list[T]:
+    """``read(log_probabilities, sets)`` where an attribute is due, in every context of a cell: [vocabulary], and the
+    first tokens of the attributes of set A and of set B.
+    """
+    used = [template for template in corpus.templates(axis, kind) if template.held_out == held_out]
+    texts = [
+        corpus.context(corpus.Draw(_UNSEEN_CORPUS, t.form, t.predicate, repeat), t, group)
+        for t in used
+        for repeat in range(_REPEATS)
+    ]
+    sets = {
+        ending: [_first_tokens(tokenizer, words, ending) for words in world.ATTRIBUTES[kind]]
+        for ending in {template.ending for template in used}
+    }
+    return _read(
+        model,
+        tokenizer,
+        texts,
+        lambda number, ids, scores: read(scores[-1], sets[used[number // _REPEATS].ending]),
+    )
+
+
+def decoded_rate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    axis: str,
+    kind: str,
+    group: str,
+    *,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> float:
+    """The rate of a cell in texts that a decoder draws, exactly.
+
+    It draws at ``temperature``, from the likeliest tokens that reach ``top_p`` together. At 1 and 1 it is
+    :attr:`Cell.rate`.
+    """
+    import torch
+
+    def rate(scores: Tensor, sets: Sequence[Sequence[int]]) -> float:
+        p, order = (scores.double() / temperature).softmax(0).sort(descending=True)
+        kept = torch.zeros_like(p).scatter(0, order, torch.where(p.cumsum(0) - p < top_p, p, 0.0))
+        a, b = (kept[list(side)].sum().item() for side in sets)
+        return b / (a + b)
+
+    rates = _at_attributes(model, tokenizer, axis, kind, group, rate)
+    return math.fsum(rates) / len(rates)
 
 
 def cells(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, held_out: bool = True) -> list[Cell]:
