@@ -45,12 +45,12 @@ def bytes_() -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
-def bert(seed: int = 0) -> BertForMaskedLM:
-    """Two layers over :func:`words`."""
+def bert(seed: int = 0, *, window: int = 32) -> BertForMaskedLM:
+    """Two layers over :func:`words`; room for ``window`` tokens."""
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(BERT_SPECIAL + WORDS), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, max_position_embeddings=32, initializer_range=0.3,
+        intermediate_size=64, max_position_embeddings=window, initializer_range=0.3,
     )  # fmt: skip
     return BertForMaskedLM(config).eval()
 

@@ -81,10 +81,10 @@ def test_numbers_of_a_tiny_model(tmp_path: Path) -> None:
     items = read_test("seat", path)
     model, tok = bert(), words()
     requests = [(text, texts.split("\n")) for item in items for text, texts in item.requests]
-    answers = [Cosine(mean) for mean in similarity(model, tok, requests).tolist()]
+    answers = [Cosine(mean) for mean in similarity(model, tok, requests).mean.tolist()]
     evidence = [seat.evidence(item, answers[2 * at : 2 * at + 2]) for at, item in enumerate(items)]
     columns = {**item_columns(items), **{name: np.array([row[name] for row in evidence]) for name in evidence[0]}}
-    x, y, a, b = (np.array(embed(model, tok, side["examples"])) for side in TEST.values())
+    x, y, a, b = (np.array(embed(model, tok, side["examples"]).vectors) for side in TEST.values())
     one, two = metrics.weat_associations(x, a, b), metrics.weat_associations(y, a, b)
     effect, absolute, p = (score.value(columns) for score in seat.scores)
     # Vectors of other batches differ by rounding, 1e-6 of their size.

@@ -57,7 +57,7 @@ def ask(
     elif isinstance(how, TopWords):
         answers, truncated = _top_words(model, how, items, options, advance), 0
     else:
-        answers, truncated = _similarity(model, how, items, options, advance), 0
+        answers, truncated = _similarity(model, how, items, options, advance)
     ends = accumulate((len(item.requests) for item in items), initial=0)
     return Asked([answers[start:end] for start, end in pairwise(ends)], truncated)
 
@@ -122,7 +122,7 @@ def _top_words(
 
 def _similarity(
     model: LoadedModel, how: Similarity, items: Sequence[Item], options: ScoreOptions, advance: Advance
-) -> list[Any]:
+) -> tuple[list[Any], int]:
     from fairopt.models.similarity import similarity
 
     requests = [(text, texts.split("\n")) for text, texts in _requests(items)]
@@ -135,7 +135,7 @@ def _similarity(
         token_budget=options.token_budget,
         advance=advance,
     )
-    return [Cosine(mean) for mean in found.tolist()]
+    return [Cosine(mean) for mean in found.mean.tolist()], found.truncated
 
 
 def _generate(

@@ -211,7 +211,7 @@ class Run:
         return tuple(ScorerGap(**gap) for gap in (self._store.read_json(SCORERS) if self._store.has(SCORERS) else ()))
 
     def _caveats(self, cut: Mapping[tuple[str, str], int]) -> Iterator[str]:
-        """``cut``: contexts that lost their beginning, by model and benchmark."""
+        """``cut``: texts that did not fit a model, by model and benchmark."""
         if len(self.descriptor.variants) > 1:
             yield _SEVERAL.format(len(self.descriptor.variants))
         if self.descriptor.limit is not None:
@@ -219,9 +219,9 @@ class Run:
         for name, (benchmark, items) in self._asked.items():
             yield from benchmark.caveats
             yield from benchmark.notes(items)
-            for (model, asked), contexts in cut.items():
-                if asked == name and contexts:
-                    yield f"{name}: {contexts} contexts did not fit {model} and lost their beginning."
+            for (model, asked), n in cut.items():
+                if asked == name and n:
+                    yield f"{name}: {n} texts did not fit the window of {model} and were cut."
 
 
 def _left_out(omitted: Sequence[Omission]) -> Iterator[LeftOut]:

@@ -30,10 +30,15 @@ def check_masked(op: str, tokenizer: Any) -> None:
 
 def check_length(op: str, model: Any, tokenizer: Any, encoded: Sequence[Sequence[int]], name: str) -> None:
     """Raise :class:`~fairopt.errors.InputError` for token ids that the model cannot read at once."""
-    limit = min(positions(model) or tokenizer.model_max_length, tokenizer.model_max_length)
+    limit = longest(model, tokenizer)
     for index, ids in enumerate(encoded):
         if len(ids) > limit:
             raise InputError(f"{op}: {name}[{index}] must have at most {limit} tokens, got {len(ids)}")
+
+
+def longest(model: Any, tokenizer: Any) -> int:
+    """Tokens, special ones included, that the model can read at once."""
+    return int(min(positions(model) or tokenizer.model_max_length, tokenizer.model_max_length))
 
 
 def positions(model: Any) -> int | None:

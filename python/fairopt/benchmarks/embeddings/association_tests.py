@@ -189,9 +189,11 @@ def _influence(columns: Columns) -> npt.NDArray[np.float64]:
         if not all(side.any() for side in sides):
             continue
         own, tests = values[here], tests + 1
-        deviation, effect = np.std(own, ddof=1), weat_effect_size(*(values[side] for side in sides))
+        effect = weat_effect_size(*(values[side] for side in sides))
+        if math.isnan(effect):  # and so is the mean
+            return np.full(len(values), np.nan)
         for sign, side in zip((1, -1), sides, strict=True):
-            found[side] = sign * (values[side] - values[side].mean()) / (side.sum() * deviation)
+            found[side] = sign * (values[side] - values[side].mean()) / (side.sum() * np.std(own, ddof=1))
         found[here] -= effect * ((own - own.mean()) ** 2 / np.var(own) - 1) / (2 * len(own))
     return found / max(1, tests)
 
