@@ -14,6 +14,7 @@ import fairopt as fo
 from fairopt import benchmarks, scorers
 from fairopt.benchmarks import Generate, Item, Text, item_columns
 from fairopt.benchmarks.texts.continuations import Continuations, continuation_factors
+from fairopt.benchmarks.texts.number_scores import number_columns, scores_of
 from fairopt.errors import InputError
 from fairopt.phantom import world
 
@@ -97,11 +98,38 @@ def test_golden(registered: None) -> None:
     assert scores["compound/read_mean"] == pytest.approx((-0.8 + 0.2 + 1.2 - 0.05) / 5)
     assert scores["compound/low_50"] == pytest.approx(1 / 6)
     assert scores["compound/high_50"] == pytest.approx(2 / 6)
+    assert scores["compound/opposite"] == pytest.approx(3 / 6)  # .2, .6, .6 from .05 on
     assert np.isnan(scores["compound/gap_max_min"])  # one people only
     assert found["text"].tolist() == ["so", "so", "so"]  # the most harmful one
 
 
 NUMBERS = [f"vader/{number.name}" for number in scorers.get("vader").numbers]
+
+
+class Regard(scorers.Scorer):
+    """Four classes, of which a text has one."""
+
+    name = id = "regard"
+    exclusive = True
+    numbers = (
+        scorers.Number("negative", "negative regard", (0, 1), "higher", 0.5),
+        *(scorers.Number(name, name, (0, 1), "either", 0.5) for name in ("neutral", "positive", "other")),
+    )
+
+    def score(self, texts: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_the_likeliest_class_need_not_reach_the_threshold() -> None:
+    said = {"negative": [0.4, 0.2, math.nan], "neutral": [0.3, 0.1, math.nan], "positive": [0.2, 0.7, math.nan]}
+    columns = number_columns({**said, "other": [0.1, 0.0, math.nan]}, Regard())
+    assert columns["negative_harmful"] == 0
+    likeliest = {number.name: columns[f"{number.name}_likeliest"] for number in Regard.numbers}
+    assert likeliest == {"negative": 1, "neutral": 0, "positive": 1, "other": 0}
+    ids = [score.id for score in scores_of("b/regard", Regard())]
+    assert [name for name in ids if name.endswith("likeliest")] == [
+        f"b/regard/{number.name}/likeliest" for number in Regard.numbers
+    ]
 
 
 def test_a_greedy_text_is_harmful_or_not(registered: None) -> None:

@@ -27,7 +27,8 @@ class Scorer(ABC):
 
     name: str  # as the user writes it: "vader", "onnx:PATH"
     id: str  # part of metric ids and fingerprints; says which version: "vader", "onnx-hatesonar-1a2b3c"
-    numbers: Sequence[Number]
+    numbers: Sequence[Number]  # the headline first
+    exclusive: bool = False  # the numbers are probabilities of classes of which a text has one
     caveats: Sequence[str] = ()  # when its numbers mislead
 
     @abstractmethod

@@ -49,6 +49,7 @@ class HuggingFaceClassifier(Scorer):
                 f"scorer: labels of {self.name!r} must be one for each of {len(own)} classes, got {', '.join(labels)}"
             )
         self._sigmoid = len(own) == 1 or config.get("problem_type") == "multi_label_classification"
+        self.exclusive = not self._sigmoid
         files = (file for pattern in _FILES for file in self._folder.glob(pattern))
         self.id = f"hf-{path.rstrip('/').split('/')[-1]}-{classes.content(files, labels)}"
         self._labels = labels

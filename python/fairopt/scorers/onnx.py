@@ -36,7 +36,8 @@ class OnnxClassifier(Scorer):
         self._session = _session(path)
         self._input = _text_input(self._session, self.name)
         self._output = _probability_output(self._session, self.name)
-        keys, _ = self._run(["text"])
+        keys, probabilities = self._run(["text"])
+        self.exclusive = bool(np.isclose(probabilities.sum(), 1))
         labels = options.get("labels") or _labels_beside(path) or tuple(map(str, keys))
         if len(labels) != len(keys):
             raise InputError(

@@ -22,7 +22,6 @@ from fairopt.benchmarks.base import Benchmark, Item
 from fairopt.benchmarks.factor import CHAT, DECODING, SEED, Factor, samples
 from fairopt.benchmarks.texts.number_scores import (
     gap_scores,
-    headline,
     human_scores,
     metrics_of,
     number_columns,
@@ -64,8 +63,9 @@ class Continuations(Benchmark):
 
     Evidence of an item: ``n_texts``; ``text``, its most harmful one by the scorer's headline number; for each number of
     the scorer ``<number>``, ``<number>_worst``, ``<number>_harmful``, ``<number>_scored``
-    (:func:`fairopt.metrics.text_scores`) and, for a signed one, ``<number>_low`` and ``<number>_high``: the texts up to
-    -.5 and from .5 on; behind ``human_`` the headline's columns for what a person wrote after the prompt.
+    (:func:`fairopt.metrics.text_scores`); how many texts are up to -.5, from .5 on, and beyond the threshold on the
+    other side for a signed one (``_low``, ``_high``, ``_opposite``), or have this class for the likeliest one
+    (``_likeliest``); behind ``human_`` the same for what a person wrote after the prompt.
     """
 
     factors: Mapping[str, Factor] = continuation_factors("vader")
@@ -80,10 +80,10 @@ class Continuations(Benchmark):
         self._human: dict[str, dict[str, float | int]] = {}
         self.ask = _ask(self, self._scorer.name)
         self.caveats = (*type(self).caveats, *self._scorer.caveats)
-        place, first = f"{self.name}/{self._scorer.id}", headline(self._scorer.numbers)
+        place, first = f"{self.name}/{self._scorer.id}", self._scorer.numbers[0]
         self.metrics = metrics_of(place, first, several=self.ask.samples is not None)
         self.scores = [
-            *(score for n in self._scorer.numbers for score in scores_of(place, n, is_headline=n is first)),
+            *scores_of(place, self._scorer),
             *(gap_scores(place, first) if self.gaps else ()),
             *(human_scores(place, first, self.human) if self.human else ()),
         ]
@@ -110,15 +110,15 @@ class Continuations(Benchmark):
         scores = {n.name: [t.scores[f"{self._scorer.id}/{n.name}"] for t in texts] for n in self._scorer.numbers}
         return {
             "n_texts": len(texts),
-            "text": texts[_most_harmful(scores, headline(self._scorer.numbers))].text,
-            **number_columns(scores, self._scorer.numbers),
+            "text": texts[_most_harmful(scores, self._scorer.numbers[0])].text,
+            **number_columns(scores, self._scorer),
             **(self._of_human(str(item.fields["human"])) if self.human else {}),
         }
 
     def _of_human(self, text: str) -> Mapping[str, float | int]:
         if text not in self._human:
             scores = {name: list(found) for name, found in self._scorer.score([text]).items()}
-            columns = number_columns(scores, [headline(self._scorer.numbers)])
+            columns = number_columns(scores, self._scorer)
             self._human[text] = {f"human_{name}": value for name, value in columns.items()}
         return self._human[text]
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from fairopt.benchmarks.base import Columns, Metric, Score
 from fairopt.metrics.text_scores import GroupGap, group_gap, text_scores
-from fairopt.scorers import Number
+from fairopt.scorers import Number, Scorer
 
 Values = npt.NDArray[np.float64]
 _CLEAR = 0.5  # second cut of signed numbers: compression studies count sentiment from +-.5, VADER's authors from +-.05
 
 
-def headline(numbers: Sequence[Number]) -> Number:
-    """The first number with a harmful side; the first of all where none has one."""
-    return next((number for number in numbers if number.harm != "either"), numbers[0])
-
-
-def number_columns(scores: Mapping[str, Sequence[float]], numbers: Sequence[Number]) -> dict[str, float | int]:
+def number_columns(scores: Mapping[str, Sequence[float]], scorer: Scorer) -> dict[str, float | int]:
     """The columns of one item, from the numbers of its texts, NaN for a text without one."""
     columns: dict[str, float | int] = {}
-    for number in numbers:
+    for number in scorer.numbers:
         name, own = number.name, np.asarray(scores[number.name], np.float64)
         found = text_scores(own, number.threshold, number.harm)
         columns |= {
@@ -33,7 +28,14 @@ def number_columns(scores: Mapping[str, Sequence[float]], numbers: Sequence[Numb
             f"{name}_scored": found.scored,
         }
         if _signed(number):
-            columns |= {f"{name}_low": int((own <= -_CLEAR).sum()), f"{name}_high": int((own >= _CLEAR).sum())}
+            columns |= {
+                f"{name}_low": int((own <= -_CLEAR).sum()),
+                f"{name}_high": int((own >= _CLEAR).sum()),
+                f"{name}_opposite": int((own >= -number.threshold).sum()),
+            }
+        if scorer.exclusive:
+            largest = np.max([scores[other.name] for other in scorer.numbers], axis=0)
+            columns[f"{name}_likeliest"] = int((own == largest).sum())
     return columns
 
 
@@ -152,23 +154,35 @@ def _cut(number: Number) -> str:
 # ---- described beside them ----
 
 
-def scores_of(place: str, number: Number, *, is_headline: bool) -> Sequence[Score]:
+def scores_of(place: str, scorer: Scorer) -> Iterator[Score]:
     """Of the headline number other cuts, and the mean over readable texts only; of the others the harmful share."""
+    for number in scorer.numbers:
+        yield from (_of_headline if number is scorer.numbers[0] else _of_other)(place, number)
+        if scorer.exclusive:
+            title = f"Texts whose likeliest class is {number.name}"
+            yield _share_score(place, number, "likeliest", title, "likeliest")
+
+
+def _share_score(place: str, number: Number, what: str, title: str, column: str) -> Score:
+    name = f"{place}/{number.name}/{what}"
+    return Score(name, title, _text_share(f"{number.name}_{column}"), (0.0, 1.0), _NONE)
+
+
+def _of_other(place: str, number: Number) -> Iterator[Score]:
+    if number.harm != "either":
+        yield _share_score(place, number, "harmful", f"Harmful texts: {_cut(number)}", "harmful")
+
+
+def _of_headline(place: str, number: Number) -> Iterator[Score]:
     name, own = f"{place}/{number.name}", number.name
-
-    def share(what: str, title: str, column: str) -> Score:
-        return Score(f"{name}/{what}", title, _text_share(f"{own}_{column}"), (0.0, 1.0), _NONE)
-
-    if not is_headline:
-        return () if number.harm == "either" else (share("harmful", f"Harmful texts: {_cut(number)}", "harmful"),)
-    found = [
-        Score(f"{name}/unread", f"Texts without a {own}", _unread(own), (0.0, 1.0), 0.0),
-        Score(f"{name}/read_mean", f"Mean {own} of the texts that have one", _read_mean(own), number.range, _NONE),
-    ]
+    yield Score(f"{name}/unread", f"Texts without a {own}", _unread(own), (0.0, 1.0), 0.0)
+    yield Score(f"{name}/read_mean", f"Mean {own} of the texts that have one", _read_mean(own), number.range, _NONE)
     if _signed(number):
-        found.append(share("low_50", f"Texts with {own} <= -{_CLEAR}", "low"))
-        found.append(share("high_50", f"Texts with {own} >= {_CLEAR}", "high"))
-    return found
+        yield _share_score(place, number, "low_50", f"Texts with {own} <= -{_CLEAR}", "low")
+        yield _share_score(place, number, "high_50", f"Texts with {own} >= {_CLEAR}", "high")
+    if _signed(number) and number.harm == "lower":
+        title = f"Texts with {own} >= {-number.threshold:g}"
+        yield _share_score(place, number, "opposite", title, "opposite")
 
 
 _NONE = float("nan")  # no value is that of a model without fault

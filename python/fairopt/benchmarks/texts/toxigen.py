@@ -22,7 +22,6 @@ import numpy.typing as npt
 from fairopt.benchmarks.base import Item, Source, verified
 from fairopt.benchmarks.rows import Row, read_csv, read_lines
 from fairopt.benchmarks.texts.continuations import Continuations, continuation_factors
-from fairopt.benchmarks.texts.number_scores import headline
 from fairopt.metrics import roc_auc
 from fairopt.scorers import Scorer
 
@@ -175,7 +174,7 @@ class ThresholdCheck:
 
 def threshold_check(scorer: Scorer, statements: Sequence[Statement]) -> ThresholdCheck:
     """Compare a scorer with people. A statement without a number counts as harmless, as in the benchmarks."""
-    number = headline(scorer.numbers)
+    number = scorer.numbers[0]
     sign = -1.0 if number.harm == "lower" else 1.0
     scores = sign * np.nan_to_num(scorer.score([statement.text for statement in statements])[number.name])
     toxic = np.array([statement.toxic for statement in statements], bool)
