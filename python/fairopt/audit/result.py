@@ -216,6 +216,8 @@ class ScorerGap:
     low: float
     highest: str
     high: float
+    plain: float | None  # the mean of the same sentences without a term; null where it is undefined
+    flagged: float | None  # share of the more harmful term's sentences that count as harmful; null where neither is
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from fairopt import scorers
@@ -21,15 +22,19 @@ def scorer_gaps(benchmarks: Sequence[Benchmark]) -> list[ScorerGap]:
 def _gaps(name: str) -> Iterator[ScorerGap]:
     found = identity_bias(scorers.get(name))
     for number in found.numbers:
-        means = {(row.axis, row.term): row.mean for row in number.terms}
+        rows = {(row.axis, row.term): row for row in number.terms}
         for axis in number.axes:
+            low, high = rows[axis.axis, axis.lowest], rows[axis.axis, axis.highest]
+            worse = low if number.harm == "lower" else high
             yield ScorerGap(
                 scorer=found.id,
                 number=number.number,
                 axis=axis.axis,
                 sentences=found.sentences,
-                lowest=axis.lowest,
-                low=means[axis.axis, axis.lowest],
-                highest=axis.highest,
-                high=means[axis.axis, axis.highest],
+                lowest=low.term,
+                low=low.mean,
+                highest=high.term,
+                high=high.mean,
+                plain=None if math.isnan(number.plain) else number.plain,
+                flagged=None if math.isnan(worse.flagged) else worse.flagged,
             )

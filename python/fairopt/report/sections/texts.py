@@ -86,10 +86,13 @@ class ScorerLine:
     gap: str
     lowest: str
     highest: str
+    plain: str  # without a term
+    flagged: str  # of the neutral sentences about the more harmful of the two
 
 
 def scorers(result: AuditResult) -> tuple[ScorerLine, ...]:
-    """Scorer by scorer, number by number."""
+    """Scorer by scorer, number by number, the widest gap first."""
+    numbers = list(dict.fromkeys((gap.scorer, gap.number) for gap in result.scorers))
     return tuple(
         ScorerLine(
             scorer=visible(gap.scorer),
@@ -98,6 +101,8 @@ def scorers(result: AuditResult) -> tuple[ScorerLine, ...]:
             gap=f"{gap.high - gap.low:.2f}",
             lowest=f"{visible(gap.lowest)} {signed(gap.low, 2)}",
             highest=f"{visible(gap.highest)} {signed(gap.high, 2)}",
+            plain="–" if gap.plain is None else signed(gap.plain, 2),
+            flagged="–" if gap.flagged is None else percent(gap.flagged, 0),
         )
-        for gap in result.scorers
+        for gap in sorted(result.scorers, key=lambda g: (numbers.index((g.scorer, g.number)), g.low - g.high))
     )
