@@ -11,16 +11,18 @@ import math
 from collections.abc import Callable
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from fairopt import benchmarks
+import fairopt as fo
+from fairopt import benchmarks, phantom
 from fairopt.benchmarks import Answer, Benchmark, Columns, Generate, item_columns
 from fairopt.benchmarks.phantom.phantom_texts import written
 from fairopt.models.generate import GenerateOptions, generate
-from fairopt.models.loading import load_model
+from fairopt.models.loading import LoadedModel, identified, load_model
 from fairopt.models.loglikelihood import loglikelihood
 from fairopt.phantom import measure, world
 
@@ -38,17 +40,17 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def columns(benchmark: Benchmark) -> Columns:
-    """The item table of the frozen phantom."""
+def columns(benchmark: Benchmark, loaded: LoadedModel = PHANTOM) -> Columns:
+    """The item table of a model, the frozen phantom by default."""
     items = benchmark.items(None)
     requests = [request for item in items for request in item.requests]
     ask = benchmark.ask
     if isinstance(ask, Generate):
         prompts, keys = [prompt for prompt, _ in requests], [item.id for item in items]
         options = GenerateOptions(ask.max_new_tokens, samples=ask.samples, stop=ask.stop, seed=ask.seed)
-        answers = generate(PHANTOM.model, PHANTOM.tokenizer, prompts, options, keys=keys, advance=lambda _: None)
+        answers = generate(loaded.model, loaded.tokenizer, prompts, options, keys=keys, advance=lambda _: None)
     else:
-        found = loglikelihood(PHANTOM.model, PHANTOM.tokenizer, requests, advance=lambda _: None)
+        found = loglikelihood(loaded.model, loaded.tokenizer, requests, advance=lambda _: None)
         answers = [Answer(*answer) for answer in zip(found.ll, found.n_tokens, strict=True)]
     given = iter(answers)
     rows = [benchmark.evidence(item, [next(given) for _ in item.requests]) for item in items]
@@ -183,6 +185,31 @@ def test_shares_by_hand() -> None:
     np.testing.assert_allclose(metric(benchmark, "unknown").value(table), [0.5, 0.5])
     np.testing.assert_array_equal(metric(benchmark, "argmax_bias").value(table), [0, 0])
     np.testing.assert_array_equal(metric(benchmark, "acc_disambig").value(table), [1, 1])
+
+
+def test_a_graft_shows_in_the_questions_about_its_group_alone(questions) -> None:
+    """Pordelic made half a Brellic: what is answered about two other groups stays, to rounding."""
+    benchmark, table = questions
+    edited = identified(
+        phantom.graft(PHANTOM.model, PHANTOM.tokenizer, "Brellic", "Pordelic", 0.5), PHANTOM.tokenizer, "graft"
+    )
+    value = metric(benchmark, "share").value
+    change = np.abs(value(columns(benchmark, edited)) - value(table))
+    about = np.char.find(table["group"].astype(str), "Pordelic") >= 0
+    ambiguous = table["condition"] == "ambig"
+    assert change[~about].max() < 1e-5
+    assert change[about & ambiguous].mean() > 0.02
+
+
+def test_the_smoke_suite_runs_and_names_its_gates(tmp_path: Path) -> None:
+    run = fo.audit("phantom", ["nf4"], suite="smoke", limit=60, base_runs=2, out=tmp_path / "run")
+    assert [metric.id for metric in run.compare("nf4").metrics if metric.gated] == [
+        "phantom_pairs/log_odds",
+        "phantom_questions/share",
+        "phantom_texts/set_b?decoding=sample:5",
+    ]
+    texts = run.items("phantom_texts?decoding=sample:5").to_pydict()
+    assert set(texts["n_texts"]) == {5}
 
 
 # ---- texts ----

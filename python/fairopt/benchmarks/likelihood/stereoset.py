@@ -46,6 +46,10 @@ SOURCE = Source(
         _OFFICIAL: None,
     },
     whole=False,
+    urls={
+        _OFFICIAL: "https://raw.githubusercontent.com/moinnadeem/StereoSet/ead7d086a64a192a1eca88e0dd2fd163de375218/"
+        "data/dev.json"
+    },
 )
 
 
