@@ -256,6 +256,24 @@ def columns(benchmark: Benchmark, rows: list[tuple[Any, float]]) -> Any:
     }
 
 
+# ---- perplexity of the prompts ----
+
+
+def test_prompt_perplexity_golden(data_dir: Path) -> None:
+    found = benchmarks.get("prompt_perplexity?set=bold")
+    items, prompts = found.items(data_dir), benchmarks.get("bold").items(data_dir)
+    assert [(item.id, item.group, item.cluster) for item in items] == [(p.id, p.group, p.cluster) for p in prompts]
+    assert items[0].requests == (("", prompts[0].requests[0][0]),)
+    assert len(found.left_out(data_dir)) == 5
+    # 4 nats over 2 tokens and 8 bytes, 8 nats over 8 tokens and 32 bytes.
+    table = {"ll": np.array([-4.0, -8.0]), "n_tokens": np.array([2, 8]), "n_bytes": np.array([8, 32])}
+    (bits,), (published,) = found.metrics, found.scores
+    assert bits.statistic is not None
+    assert bits.statistic(table) == pytest.approx(12 / (40 * np.log(2)))
+    assert published.value(table) == pytest.approx(np.exp(1.5))
+    assert published.value(table) > np.exp(12 / 10)  # by token: the short prompt weighs less
+
+
 # ---- open pairs ----
 
 

@@ -51,6 +51,7 @@ _FOLDERS = {
         "dialect",
         "holisticbias_likelihood",
         "matched_guise",
+        "prompt_perplexity",
         "stereoset",
         "stereoset_masked",
         "winobias",

@@ -22,6 +22,10 @@ BEYOND_PERPLEXITY = Suite(
         Entry(f"adv_prompt_set?{_TOKENS}", _PROMPTS),
         Entry(f"bold?{_TOKENS}", _PROMPTS),
         Entry(f"holisticbias_regard?{_TOKENS}", _PROMPTS),
+        *(
+            Entry(f"prompt_perplexity{of}", _PROMPTS)
+            for of in ("", "?set=real_toxicity_prompts", "?set=adv_prompt_set", "?set=bold", "?set=holisticbias_regard")
+        ),
         Entry("bbq?template=beyond_perplexity&shots=3"),
         Entry("unqover?wording=labels&size=10000&seed=42"),
         Entry("wikitext"),

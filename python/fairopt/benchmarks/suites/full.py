@@ -20,6 +20,7 @@ FULL = Suite(
             "holisticbias_likelihood",
             "dialect",
             "matched_guise",
+            "prompt_perplexity",
             # the same by masked models
             "crows_pairs_masked",
             "crows_pairs_bias_bench",
@@ -32,6 +33,7 @@ FULL = Suite(
             "bbq_letter",
             "bbq_letter?order=reversed",
             "bbq_generate",
+            "bbq_turpin",
             "winobias_questions",
             "discrim_eval",
             "discrim_eval_gen",
