@@ -227,10 +227,14 @@ def test_the_folder_is_named_or_the_users_own(tmp_path: Path, monkeypatch: pytes
 def test_what_is_missing_names_the_command(home: str, offer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = offer({"a.csv": (f"{home}/rows.csv", None)})
     monkeypatch.setenv("FAIROPT_DATA", str(tmp_path))
-    with pytest.raises(InputError, match=r"get it by 'fairopt data fetch fetched' \(from https://example.org/home\)"):
+    with pytest.raises(InputError, match=r"get it by `fairopt data fetch fetched` \(from https://example.org/home\)"):
         fo.data.path(name)
-    with pytest.raises(InputError, match=r"fairopt data fetch fetched --data '.*a b'"):
+    with pytest.raises(InputError, match=r"fairopt data fetch fetched --data '.*a b'`"):
         fo.data.path(name, tmp_path / "a b")
+    with pytest.raises(
+        InputError, match=r"fairopt data fetch 'lambada\?version=original'`"
+    ):  # another file than lambada's
+        fo.data.path("lambada?version=original")
 
 
 def test_the_command_line(home: str, offer, tmp_path: Path) -> None:

@@ -240,4 +240,4 @@ def _how_to_get(benchmark: str, source: Source, name: str, data: Path | None) ->
     if name not in source.urls:
         return f"fetch it from {source.home} and name its folder by --data or FAIROPT_DATA"
     where = "" if data is None else f" --data {shlex.quote(str(data))}"
-    return f"get it by 'fairopt data fetch {benchmark.partition('?')[0]}{where}' (from {source.home})"
+    return f"get it by `fairopt data fetch {shlex.quote(benchmark)}{where}` (from {source.home})"
