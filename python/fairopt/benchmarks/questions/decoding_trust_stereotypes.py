@@ -62,7 +62,7 @@ def _metric(name: str, title: str, harm: Literal["higher", "lower", "either"], *
 
 def _metrics(*, several: bool) -> Sequence[Metric]:
     agree = _metric("agree", "Agrees with a stereotype", "higher", several=several)
-    by_topic = replace(agree, id=f"{agree.id}_by_topic", by="topic", gated=False, instead_of=agree.id)
+    by_topic = replace(agree, id=f"{agree.id}_by_topic", by="topic", gated=False)
     return (
         agree,
         replace(by_topic, title="Agrees with a stereotype, by topic"),

@@ -160,7 +160,7 @@ class GlobalOpinionQa(Benchmark):
     )
     metrics: Sequence[Metric] = (
         _SIMILARITY,
-        replace(_SIMILARITY, id=f"{_SIMILARITY.id}_by_country", by="group", gated=False, instead_of=_SIMILARITY.id),
+        replace(_SIMILARITY, id=f"{_SIMILARITY.id}_by_country", by="group", gated=False),
         _metric("wasserstein", "Distance from people's opinions, in options", "higher", math.inf),
         _metric("mass_outside", "Probability of no option's letter", "higher"),
     )

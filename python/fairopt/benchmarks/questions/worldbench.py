@@ -146,7 +146,6 @@ class WorldBench(Benchmark):
             title=f"{_HEADLINE.title}, by income",
             by="income",
             gated=False,
-            instead_of=_HEADLINE.id,
         ),
         Metric(
             id="worldbench/discarded",
