@@ -11,24 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fairopt.audit.shown import Shown
+
 Kind = Literal["non_inferiority", "equivalence", "absolute", "recovery", "churn"]
 Quantity = Literal["delta", "tau", "level", "ratio", "excess_churn"]
 State = Literal["pass", "fail", "undecided", "undefined"]
 Decision = Literal["SHIP", "HOLD", "INCONCLUSIVE"]
-
-
-class Shown:
-    """A value that a notebook shows as a table; how is the business of :mod:`fairopt.report.notebook`."""
-
-    def _repr_html_(self) -> str:
-        from fairopt.report import notebook
-
-        return notebook.html(self)
-
-    def _repr_markdown_(self) -> str:
-        from fairopt.report import notebook
-
-        return notebook.markdown(self)
 
 
 @dataclass(frozen=True)
