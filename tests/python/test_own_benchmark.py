@@ -195,9 +195,11 @@ def test_schema_is_one_and_the_example_fits() -> None:
     jsonschema.validate(yaml.safe_load(EXAMPLE.read_text()), schema())
 
 
-def test_docs_show_the_example() -> None:
+def test_docs_show_the_examples() -> None:
+    docs, manners = (ROOT / "docs" / "audit.md").read_text(), EXAMPLE.with_name("manners.py").read_text()
     lines = [line for line in EXAMPLE.read_text().splitlines() if not line.startswith("#")]
-    assert "\n".join(lines).strip() in (ROOT / "docs" / "audit.md").read_text()
+    assert "\n".join(lines).strip() in docs
+    assert manners[manners.index("import math") :].strip() in docs
 
 
 # ---- whole audits ----
@@ -291,6 +293,14 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(CLASS)
     monkeypatch.syspath_prepend(str(tmp_path))
     return path
+
+
+def test_an_audit_of_the_example_class(tmp_path: Path) -> None:
+    """Brellics are rude seven times in ten, Mivarics three times; by these two words alone it is much the same."""
+    name = f"python:{EXAMPLE.with_name('manners.py')}:Manners"
+    run = fo.audit("phantom", ["nf4"], benchmarks=[name], base_runs=2, out=tmp_path / "run")
+    level = {group.group: group.base for group in run.compare("nf4").metrics[0].groups}
+    assert level["Mivaric"] < -0.4 < level["Pordelic"] < 0.4 < level["Brellic"]
 
 
 @pytest.mark.parametrize("attribute", ["Own", "INSTANCE"])
