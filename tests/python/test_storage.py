@@ -40,6 +40,18 @@ def gpt2() -> nn.Module:
     return GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=64, n_layer=2, n_head=4)).eval()
 
 
+def xlm_roberta() -> nn.Module:
+    """Its head comes before its body: a tied tensor is stored under the head's name."""
+    from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
+
+    torch.manual_seed(0)
+    config = XLMRobertaConfig(
+        vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=40,
+    )  # fmt: skip
+    return XLMRobertaForMaskedLM(config).eval()
+
+
 @pytest.fixture(scope="module")
 def compressed() -> nn.Module:
     return fairopt.compress(llama(), "nf4:block=32")
@@ -71,6 +83,7 @@ def logits(model: nn.Module) -> torch.Tensor:
         (lambda: llama(dtype=torch.bfloat16), "nf4:block=32"),
         (gpt2, "int4:g=32"),
         (gpt2, "magnitude:0.5"),
+        (xlm_roberta, "nf4:block=32"),
     ],
 )
 def test_round_trip_gives_the_same_bits(make: Callable[[], nn.Module], recipe: str, tmp_path: Path) -> None:

@@ -276,5 +276,8 @@ def _fill(model: Any, tensors: dict[str, torch.Tensor], file: Path) -> None:
         if tensor.shape != expected[name].shape:
             shape = list(expected[name].shape)
             raise InputError(f"load: tensor '{name}' must have shape {shape}, got {list(tensor.shape)} in '{file}'")
-    model.load_state_dict(tensors, strict=False, assign=True)  # strict was done above, with tied tensors once
+    # A tied tensor goes to all its names: the one that it is stored under need not be the one that others are tied to.
+    stored_as: dict[int, str] = {}
+    names = {name: stored_as.setdefault(id(t), name) for name, t in model.state_dict(keep_vars=True).items()}
+    model.load_state_dict({name: tensors[stored] for name, stored in names.items()}, assign=True)
     model.tie_weights()
