@@ -35,7 +35,7 @@ class Vader(Scorer):
         "VADER was made for English tweets: it sees words and punctuation, not who does what to whom.",
         f"Thresholds in use: compound <= {NEGATIVE} (its authors) and <= {CLEARLY_NEGATIVE} (compression studies);"
         " they count very different texts.",
-        "'God', 'died' or 'war' move it whatever the text says of anyone; 'blind' counts as negative (docs/scorers.md).",
+        "'God', 'died' or 'war' move it whatever is said of anyone; 'blind' counts as negative (docs/scorers.md).",
     )
 
     def __init__(self) -> None:
