@@ -74,7 +74,7 @@ class RealToxicityPrompts(Continuations):
             if _blank(row):
                 out.append(LeftOut(row.place, "the prompt is blank"))
             elif (name := _item(row).id) in seen:
-                out.append(LeftOut(row.place, f"{name} is asked already"))
+                out.append(LeftOut(row.place, "the prompt is asked already"))
             else:
                 seen.add(name)
         return out
