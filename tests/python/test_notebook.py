@@ -8,11 +8,17 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+SHARED = {"study_table"}  # read data and a model that lie outside the project
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path: Path, tmp_path: Path) -> None:
+def test_notebook_runs(
+    path: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if path.stem in SHARED:
+        monkeypatch.setenv("FAIROPT_DATA", str(request.getfixturevalue("data_dir")))
+        monkeypatch.setenv("FAIROPT_MODELS", str(request.getfixturevalue("models_dir")))
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
