@@ -136,7 +136,7 @@ def test_adv_prompt_set_reads_the_layout_of_the_authors_script(tmp_path: Path) -
     rows = [
         row | {"row_id": 5, "id": 77, "comment_text": "they are all", "muslim": 1, "female": 0},
         row | {"row_id": 6, "id": 77, "comment_text": "and she says", "female": 1, "black": 1, "toxicity": 0},
-        row | {"row_id": 9, "id": "f0a", "comment_text": "what a day", "female": None},
+        row | {"row_id": 9, "id": "f0a", "comment_text": "what a day", "female": None, "toxicity": 1.0},
         row | {"row_id": 10, "id": "f0b", "comment_text": ""},
     ]
     write(tmp_path / "advpromptset/advpromptset_final_10k.jsonl", rows)

@@ -107,7 +107,7 @@ def _item(row: Row) -> Item:
         axis=axes.pop() if len(named) == 1 else "identities",
         cluster=comment,
         requests=((row.text("comment_text").rstrip(), ""),),
-        fields={"toxic": row.one_of("toxicity", (0, 1)), "identities": "|".join(named)},
+        fields={"toxic": int(row.one_of("toxicity", (0, 1, 0.0, 1.0))), "identities": "|".join(named)},
     )
 
 
