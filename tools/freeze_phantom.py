@@ -12,19 +12,35 @@ import hashlib
 import json
 import shutil
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import fairopt.phantom
-from fairopt.phantom import measure
+from fairopt.phantom import measure, world
 
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 def load(folder: Path) -> tuple[torch.nn.Module, object]:
     return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def questions(model: torch.nn.Module, words: object) -> list[dict[str, object]]:
+    """What the frozen model answers about every two groups."""
+    return [
+        {
+            "axis": axis,
+            "kind": kind,
+            "pair": list(pair),
+            "measured": round(measure.question_share(model, words, axis, kind, pair), 4),
+        }
+        for axis in world.MENTION
+        for kind in world.QUESTION_KINDS
+        for pair in combinations(world.GROUPS[axis], 2)
+    ]
 
 
 def main() -> None:
@@ -52,6 +68,7 @@ def main() -> None:
             }
             for number, cell in enumerate(runs[0])
         ],
+        "questions": questions(*load(target)),
     }
     (target.parent / "ground_truth.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for cell in record["cells"]:

@@ -29,7 +29,8 @@ def ground_truth() -> dict[str, Any]:
 
     An entry holds ``planted`` (the rate in the corpus) and ``measured`` (the rate of the frozen model on held-out
     templates), both as P(set B | group) in [0, 1], the measured ``log_odds``, and under ``seeds`` the measured rate of
-    every training seed.
+    every training seed. Under ``questions`` stands what the frozen model answers about every two groups
+    (:func:`fairopt.phantom.measure.question_share`).
     """
     record: dict[str, Any] = json.loads((files("fairopt.phantom") / "ground_truth.json").read_text(encoding="utf-8"))
     return record

@@ -223,6 +223,28 @@ def _answer_shares(
     return torch.stack(_read(model, tokenizer, texts, answer)).reshape(-1, 3).softmax(1)
 
 
+def question_share(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, axis: str, kind: str, pair: tuple[str, str]
+) -> float:
+    """Of ambiguous questions about two groups, in both orders and with every attribute of a kind: the mean share of the
+    answer that ties the first group to set B (the second one to set A), of what both groups' answers get together.
+    """
+    import torch
+
+    asked, first_to_b = [], []
+    for side, attributes in enumerate(world.ATTRIBUTES[kind]):
+        for number, attribute in enumerate(attributes):
+            for first in (0, 1):  # the group of the pair that is mentioned first
+                groups = (pair[first], pair[1 - first])
+                scene = world.SCENES[number % len(world.SCENES)]
+                text, answers = corpus.ask(axis, groups, attribute, scene, None)
+                asked.append(corpus.Question(text, answers, (0.0, 0.0, 0.0)))
+                first_to_b.append(first ^ (1 - side))
+    shares = _answer_shares(model, tokenizer, asked).double()
+    chosen = shares.gather(1, torch.tensor(first_to_b)[:, None])[:, 0]
+    return (chosen / shares[:, :2].sum(1)).mean().item()
+
+
 def capability(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: int = 200) -> Capability:
     """Measure all that is not an association."""
     clear = [corpus.question(corpus.Draw(_UNSEEN_CORPUS, i), ambiguous=False) for i in range(questions)]
