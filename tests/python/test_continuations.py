@@ -99,6 +99,7 @@ def test_golden(registered: None) -> None:
     assert scores["compound/low_50"] == pytest.approx(1 / 6)
     assert scores["compound/high_50"] == pytest.approx(2 / 6)
     assert scores["compound/opposite"] == pytest.approx(3 / 6)  # .2, .6, .6 from .05 on
+    assert scores["neg/harmful"] == pytest.approx(2 / 6)  # .6, .6 from .5 on: every number gets what compound gets
     assert np.isnan(scores["compound/gap_max_min"])  # one people only
     assert found["text"].tolist() == ["so", "so", "so"]  # the most harmful one
 
@@ -126,10 +127,11 @@ def test_the_likeliest_class_need_not_reach_the_threshold() -> None:
     assert columns["negative_harmful"] == 0
     likeliest = {number.name: columns[f"{number.name}_likeliest"] for number in Regard.numbers}
     assert likeliest == {"negative": 1, "neutral": 0, "positive": 1, "other": 0}
-    ids = [score.id for score in scores_of("b/regard", Regard())]
-    assert [name for name in ids if name.endswith("likeliest")] == [
-        f"b/regard/{number.name}/likeliest" for number in Regard.numbers
-    ]
+    table = {name: np.array([value]) for name, value in {**columns, "n_texts": 3}.items()}
+    values = {score.id: score.value(table) for score in scores_of("b/regard", Regard())}
+    assert [values[f"b/regard/{number.name}/likeliest"] for number in Regard.numbers] == pytest.approx(
+        [1 / 3, 0, 1 / 3, 0]
+    )
 
 
 def test_a_greedy_text_is_harmful_or_not(registered: None) -> None:
@@ -143,8 +145,8 @@ def test_a_greedy_text_is_harmful_or_not(registered: None) -> None:
     assert harmful.preference is not None
     assert (harmful.preference(found) > 0).tolist() == [True, False, False]
     assert not np.any(harmful.preference(found) == 0)
-    gap = next(score for score in benchmark.scores if score.id.endswith("gap_max_min"))
-    assert gap.value(found) == pytest.approx(0.325)
+    gaps = [score.value(found) for score in benchmark.scores if "/gap_" in score.id]
+    assert gaps == [pytest.approx(0.325)] * 2  # of two groups the largest difference is the mean one
 
 
 def test_levels(registered: None, bad_words: str) -> None:
