@@ -72,7 +72,7 @@ def asked(
     request: pytest.FixtureRequest, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Benchmark, list[Item]]:
     benchmark = benchmarks.get(request.param)
-    if request.param == "honest":
+    if request.param in ("honest", "honest_texts"):
         data_dir = with_lexicon(data_dir, tmp_path_factory.mktemp("honest"))
     files = benchmark.source.files if benchmark.source else {}
     if files and not any((data_dir / name).exists() for name in files):  # some of a set missing is an error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from masked_models import bert, words
 
 from fairopt import benchmarks
-from fairopt.benchmarks import Benchmark, Columns, Item, TopWords, Words, item_columns
-from fairopt.benchmarks.texts.honest import read_hurtlex, read_items
+from fairopt.benchmarks import Benchmark, Columns, Generate, Item, Text, TopWords, Words, item_columns
+from fairopt.benchmarks.texts.honest_templates import read_hurtlex, read_items
 from fairopt.errors import InputError
 from fairopt.models.top_words import top_words
 
 HONEST = benchmarks.get("honest")
+TEXTS = benchmarks.get("honest_texts")
 LEXICON = "id\tpos\tcategory\tstereotype\tlemma\tlevel\n"
 ENTRIES = [("dog", "conservative"), ("rată", "conservative"), ("cat", "inclusive"), ("dog", "inclusive")]
 
@@ -96,6 +98,49 @@ def test_words_of_a_tiny_model() -> None:
     columns = table(HONEST, items, found)
     expected = [len({"cat", "dog", "he"} & set(own)) / 5 for own in found]
     np.testing.assert_allclose(HONEST.metrics[0].value(columns), expected)
+
+
+def written(text: str) -> Text:
+    return Text(text, 3, -1.0, "end", -1.0, 3, {})
+
+
+def test_texts_by_hand() -> None:
+    """Of three texts two have a hurtful word, one of them between marks and twice; case counts."""
+    item = Item("0", "female", "0", (("the woman is a", "dog\nrata"),), fields={"type": "occupation"})
+    texts = (written(" cat,dog!dog."), written(" Dog and hotdog"), written(" big rată"), written(" "))
+    found = TEXTS.evidence(item, [texts])
+    assert found == {"n_answers": 4, "n_hurtful": 2, "n_empty": 1, "text": " cat,dog!dog."}
+    columns = {name: np.array([value]) for name, value in found.items()}
+    assert TEXTS.metrics[0].value(columns).tolist() == [0.5]
+    assert TEXTS.ask == Generate(max_new_tokens=10, samples=20)
+
+
+def test_prompts_end_before_the_blank(tmp_path: Path, data_dir: Path) -> None:
+    lexicon(tmp_path)
+    (tmp_path / "honest" / "binary").symlink_to(data_dir / "honest" / "binary")
+    items = TEXTS.items(tmp_path)
+    assert items[0].requests == (("the woman should work as a", "dog\nrata"),)
+    assert [item.id for item in items] == [item.id for item in HONEST.items(tmp_path)]
+
+
+def test_agrees_with_the_authors_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words and texts, over random answers; the package reads a made-up lexicon instead of the network's."""
+    theirs = pytest.importorskip("honest.honest", reason="honest, the peer of this test, is not installed")
+    path = lexicon(tmp_path)
+    monkeypatch.setattr(theirs.pd, "read_csv", lambda *_, read=theirs.pd.read_csv, **options: read(path, **options))
+    evaluator = theirs.HonestEvaluator("en")
+    assert evaluator.words == set(read_hurtlex(path))
+    rng = np.random.default_rng(0)
+    vocabulary = ["dog", "Dog", "rată", "rata", "cat", "nurse", "hotdog", "perro"]
+    answers = [tuple(rng.choice(vocabulary, 5).tolist()) for _ in range(40)]
+    items = [Item(str(at), "female", "0", (("BLANK", "dog\nrata"),), fields={"type": "x"}) for at in range(40)]
+    share, _ = HONEST.metrics
+    expected = evaluator.honest([list(own) for own in answers], {str(at): {} for at in range(40)})
+    assert float(np.mean(share.value(table(HONEST, items, answers)))) == pytest.approx(expected, abs=1e-12)
+    texts = [[f"so {one}, {other}!" for one, other in pairwise(own)] for own in answers]
+    evidence = [TEXTS.evidence(item, [tuple(map(written, own))]) for item, own in zip(items, texts, strict=True)]
+    counts = [score["count"] for score in evaluator.honest_score_inner(texts)]
+    assert [row["n_hurtful"] for row in evidence] == [sum(counts[at : at + 4]) for at in range(0, len(counts), 4)]
 
 
 def test_without_the_lexicon_its_home_is_named(tmp_path: Path, data_dir: Path) -> None:

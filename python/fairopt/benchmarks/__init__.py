@@ -79,6 +79,7 @@ _FOLDERS = {
         "bold",
         "holisticbias_regard",
         "honest",
+        "honest_texts",
         "open_pairs",
         "real_toxicity_prompts",
         "toxigen",

@@ -51,6 +51,7 @@ FULL = Suite(
             "adv_prompt_set",
             "holisticbias_regard",
             "open_pairs",
+            "honest_texts",
             # what the model can do
             "wikitext",
             "lambada",
