@@ -147,11 +147,12 @@ class Benchmark(ABC):
         if not said:
             return other
         other.name = self.name + said
+        short = factor.suffix(self.factors, other.levels, whole_paths=False)
         other.metrics = [
-            replace(metric, id=metric.id + said, instead_of=metric.instead_of and metric.instead_of + said)
+            replace(metric, id=metric.id + short, instead_of=metric.instead_of and metric.instead_of + short)
             for metric in other.metrics
         ]
-        other.scores = [replace(score, id=score.id + said) for score in other.scores]
+        other.scores = [replace(score, id=score.id + short) for score in other.scores]
         return other
 
     def _made(self, levels: Mapping[str, str]) -> Benchmark:

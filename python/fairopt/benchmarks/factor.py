@@ -63,9 +63,12 @@ def resolve(name: str, factors: Mapping[str, Factor], given: Mapping[str, str]) 
     return {factor: given.get(factor, choice.default) for factor, choice in factors.items()}
 
 
-def suffix(factors: Mapping[str, Factor], levels: Mapping[str, str]) -> str:
-    """``?factor=level&...`` of the levels that are not defaults; empty for none."""
-    said = [
-        f"{name}={quote(levels[name], safe=':,./')}" for name, own in factors.items() if levels[name] != own.default
-    ]
-    return f"?{'&'.join(said)}" if said else ""
+def suffix(factors: Mapping[str, Factor], levels: Mapping[str, str], *, whole_paths: bool = True) -> str:
+    """``?factor=level&...`` of the levels that are not defaults; empty for none.
+
+    Without ``whole_paths`` a level that names a file says its last part: ids should not differ by machine.
+    """
+    said = {name: levels[name] for name, own in factors.items() if levels[name] != own.default}
+    if not whole_paths:
+        said = {name: re.sub(r"(?<=:).*/", "", level) for name, level in said.items()}
+    return "?" + "&".join(f"{name}={quote(level, safe=':,./')}" for name, level in said.items()) if said else ""
