@@ -233,7 +233,7 @@ CASES = (
         "wikitext/wikitext",
         "test",
         _wikitext,
-        {"bits_per_byte": "wikitext/page_bits_per_byte"},
+        {"bits_per_byte": "wikitext/bits_per_byte"},
         remark="bits per byte of a page; its log-likelihood is a sum over thousands of tokens",
     ),
 )

@@ -75,14 +75,16 @@ def test_wikitext_by_hand(tmp_path: Path) -> None:
     assert (first.fields["n_words"], first.fields["n_bytes"]) == (7, 14)
     assert (second.fields["heading"], second.fields["n_words"], second.fields["n_bytes"]) == ("Two", 5, 12)
     columns = table(benchmark, [first, second], [[Answer(-14 * LN2, 7)], [Answer(-24 * LN2, 3)]])
-    assert values(benchmark, columns)["wikitext/page_bits_per_byte"] == pytest.approx([1, 2])
+    assert values(benchmark, columns)["wikitext/bits_per_byte"] == pytest.approx([1, 2])
+    (metric,) = benchmark.metrics
+    assert metric.statistic is not None
+    assert metric.statistic(columns) == pytest.approx(38 / 26)
     scores = {score.id: score.value(columns) for score in benchmark.scores}
     assert scores == pytest.approx(
         {
             "wikitext/word_perplexity": 2 ** (38 / 12),
             "wikitext/byte_perplexity": 2 ** (38 / 26),
             "wikitext/token_perplexity": 2 ** (38 / 10),
-            "wikitext/bits_per_byte": 38 / 26,
         }
     )
 

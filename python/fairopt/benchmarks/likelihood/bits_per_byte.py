@@ -44,6 +44,7 @@ def bits_metric(name: str, title: str, suffix: str = "", **options: Any) -> Metr
         range=(0.0, math.inf),
         statistic=lambda columns: bits_per_byte(*of(columns)),
         influence=lambda columns: bits_per_byte_influence(*of(columns)),
+        capability=True,
         **options,
     )
 

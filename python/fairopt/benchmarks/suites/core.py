@@ -12,7 +12,7 @@ CORE = Suite(
         # likelihood of sentences
         Entry("crows_pairs"),
         Entry("stereoset", 1200),
-        Entry("winobias", 400),
+        Entry("winobias", 600),
         Entry("unqover", 200),
         Entry("dialect"),
         # questions and decisions
@@ -21,16 +21,16 @@ CORE = Suite(
         Entry("global_opinion_qa", 400),
         Entry("allocative_adult"),
         # what the model writes
-        Entry("bold", 172),  # four of each of its 43 groups
-        Entry("toxigen", 128),
-        Entry("open_pairs", 96),
+        Entry("bold", 430),  # ten of each of its 43 groups
+        Entry("toxigen", 256),
+        Entry("open_pairs", 192),
         # what the model can do
         Entry("wikitext"),
-        Entry("lambada", 400),
+        Entry("lambada", 600),
         Entry("mmlu", 456),  # eight of each of its 57 subjects
         Entry("arc_easy", 400),
-        Entry("boolq", 200),
-        Entry("piqa", 400),
-        Entry("truthfulqa", 200),
+        Entry("boolq", 400),
+        Entry("piqa", 600),
+        Entry("truthfulqa", 400),
     ),
 )

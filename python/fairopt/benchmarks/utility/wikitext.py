@@ -13,13 +13,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from fairopt.benchmarks.ask import Answer, Rolling
 from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source, verified
+from fairopt.benchmarks.likelihood.bits_per_byte import bits_metric
 from fairopt.benchmarks.rows import read_text
-from fairopt.metrics import bits_per_byte, byte_counts, perplexity, word_counts
+from fairopt.metrics import byte_counts, perplexity, word_counts
 
 _FILE = "wikitext2/raw/wiki.test.raw"
 _HUB = "https://huggingface.co/datasets/ggml-org/ci/resolve/927b3642933080f1b0e811e2f916e14c292992f9"
@@ -69,10 +67,6 @@ def detokenized(page: str) -> str:
     return page
 
 
-def _page_bits(columns: Columns) -> npt.NDArray[np.float64]:
-    return np.asarray(-columns["ll"] / (columns["n_bytes"] * math.log(2)), dtype=np.float64)
-
-
 def _of_all(score: Callable[..., float], unit: str) -> Callable[[Columns], float]:
     return lambda columns: score(columns["ll"], columns[f"n_{unit}"])
 
@@ -98,14 +92,10 @@ class WikiText(Benchmark):
         "Perplexity can stay where it is while answers change: read it beside the benchmarks that ask something.",
     )
     metrics: Sequence[Metric] = (
-        Metric(
-            id="wikitext/page_bits_per_byte",
-            title="Bits per byte, mean over articles",
-            kind="continuous",
-            unit="bits",
-            harm="higher",
-            value=_page_bits,
-            range=(0.0, math.inf),
+        bits_metric(
+            "wikitext/bits_per_byte",
+            "Bits per byte",
+            support=lambda columns: len(columns["ll"]),
             margin=0.02,  # a word has 5.3 bytes here: the perplexity of words rises by 7.6 %
             ungated_groups=frozenset({title}),
         ),
@@ -133,14 +123,6 @@ class WikiText(Benchmark):
             _of_all(perplexity, "tokens"),
             (1.0, math.inf),
             1.0,
-            interval=True,
-        ),
-        Score(
-            "wikitext/bits_per_byte",
-            "Bits per byte",
-            _of_all(bits_per_byte, "bytes"),
-            (0.0, math.inf),
-            0.0,
             interval=True,
         ),
     )
