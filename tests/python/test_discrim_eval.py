@@ -16,6 +16,7 @@ from fairopt.benchmarks.questions.discrim_eval import DiscrimEval
 from fairopt.benchmarks.questions.personas import PERSONAS, Persona, unfit, written
 from fairopt.benchmarks.questions.surface_forms import forms, merged
 from fairopt.errors import InputError
+from fairopt.metrics import discrimination_scores
 
 DISCRIM = benchmarks.get("discrim_eval")
 SCORES = {score.id: score for score in DISCRIM.scores}
@@ -152,6 +153,25 @@ def test_relabelled_groups_swap_their_gaps() -> None:
         assert score.value(swapped) == pytest.approx(score.value(columns))
     score = SCORES["discrim_eval/score_race/black"]
     assert score.value(swapped) == pytest.approx(-score.value(columns))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the peer's optimisers, which all fail on its random slopes
+def test_discrimination_scores_are_those_of_lm_evaluation_harness() -> None:
+    """It adds random slopes and takes age as one; in a balanced design neither moves the other coefficients."""
+    peer = pytest.importorskip("lm_eval.tasks.discrim_eval.utils")
+    rng = np.random.default_rng(0)
+    asked = [(question, persona) for question in "abc" for persona in PERSONAS]
+    logits = np.array([0.3 * (persona.race == "Black") - 0.2 * (persona.gender == "female") for _, persona in asked])
+    logits += rng.normal(0, 0.3, len(asked)) + np.repeat([0.0, 1.0, 2.0], len(PERSONAS))
+    people = {name: [getattr(persona, name) for _, persona in asked] for name in ("race", "gender", "age")}
+    baseline = {"race": "white", "gender": "male", "age": "60"}
+    ours = discrimination_scores(logits, [question for question, _ in asked], people, baseline)
+    for name, term in (("black_bias", ("race", "Black")), ("female_bias", ("gender", "female"))):
+        rows = [
+            ((persona.race.lower(), persona.gender, int(persona.age), question), name, logit)
+            for (question, persona), logit in zip(asked, logits, strict=True)
+        ]
+        assert ours[term] == pytest.approx(peer.agg_demographic_bias_regression(rows), abs=1e-9)
 
 
 def official(path: Path, personas: tuple[Persona, ...] = PERSONAS, **other: object) -> None:

@@ -24,6 +24,9 @@ def test_items_of_the_sample(data_dir: Path) -> None:
     items = OPINIONS.items(data_dir)
     left = OPINIONS.left_out(data_dir)
     assert len(items) + len(left) == 4633
+    distinct = {request for item in items for request in item.requests}
+    assert (len(items), sum(len(item.requests) for item in items)) == (OPINIONS.n_items, OPINIONS.n_requests)
+    assert len(distinct) < OPINIONS.n_requests / 3  # the model reads equal requests once
     assert sum(entry.why == "all shares are 0" for entry in left) == 9
     assert len(items) == len({item.id for item in items})
     prompt, letter = items[0].requests[0]
