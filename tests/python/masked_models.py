@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
+from transformers import (
+    AlbertConfig,
+    AlbertForMaskedLM,
+    BertConfig,
+    BertForMaskedLM,
+    DebertaV2Config,
+    DebertaV2ForMaskedLM,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    ElectraConfig,
+    ElectraForMaskedLM,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
 
 WORDS = [
     "the", "a", "cat", "dog", "sat", "ran", "on", "in", "mat", "hat", "he", "she", "who", "was", "and", "far", "away",
@@ -63,3 +82,28 @@ def roberta(seed: int = 0) -> RobertaForMaskedLM:
         max_position_embeddings=66, initializer_range=0.3, pad_token_id=1, bos_token_id=0, eos_token_id=2,
     )  # fmt: skip
     return RobertaForMaskedLM(config).eval()
+
+
+_SIZES = {
+    "vocab_size": len(BERT_SPECIAL + WORDS), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 64, "max_position_embeddings": 32, "pad_token_id": 0,
+}  # fmt: skip
+_DISTILBERT = {"vocab_size": len(BERT_SPECIAL + WORDS), "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+_SPECIAL = {"bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
+OTHERS: dict[str, Callable[[], Any]] = {  # further families over words()
+    "albert": lambda: AlbertForMaskedLM(AlbertConfig(embedding_size=16, **_SIZES)),
+    "deberta": lambda: DebertaV2ForMaskedLM(DebertaV2Config(**_SIZES)),
+    "distilbert": lambda: DistilBertForMaskedLM(DistilBertConfig(max_position_embeddings=32, **_DISTILBERT)),
+    "electra": lambda: ElectraForMaskedLM(ElectraConfig(embedding_size=16, **_SIZES)),
+    "modernbert": lambda: ModernBertForMaskedLM(ModernBertConfig(**_SIZES, **_SPECIAL)),
+}
+
+
+def other(name: str, seed: int = 0) -> Any:
+    """A model of :data:`OTHERS` whose weights, biases and norms are all random."""
+    torch.manual_seed(seed)
+    model = OTHERS[name]().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from masked_models import bert, bytes_, roberta, words
+from masked_models import OTHERS, bert, bytes_, other, roberta, words
 
 from fairopt.errors import InputError
 from fairopt.models.masked_loglikelihood import masked_loglikelihood, shared_tokens
@@ -71,6 +71,18 @@ def test_differing_is_the_loop_of_bias_bench(make_model: Callable[[], Any], make
             assert found.ll[2 * at + side] == pytest.approx(expected, abs=TOLERANCE)
             assert found.n_tokens[2 * at + side] == len(span)
     assert found.n_tokens[-2] == found.ll[-2] == 0  # "the dog ran" has nothing of its own
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_other_families_are_read_as_they_read_themselves(family: str) -> None:
+    model, tok = other(family), words()
+    found = masked_loglikelihood(model, tok, "shared", REQUESTS[:4])
+    expected = [
+        sum(log_p(model, tok, ids, position) for position in span[1:-1])
+        for pair in PAIRS[:2]
+        for ids, span in spans(tok, pair, equal=True)
+    ]
+    np.testing.assert_allclose(found.ll, expected, rtol=0, atol=TOLERANCE)
 
 
 FILLS = [
