@@ -43,7 +43,9 @@ def test_what_cannot_be_written_is_left_out_by_question(data_dir: Path) -> None:
     assert set(said) == {f"question {number}" for number in (0, 19, 23, 31, 71, 81)}
     assert said["question 23"].endswith("age, gender and race are not those of one person")
     assert said["question 0"].endswith("it says 'young', which does not fit all")
-    assert DISCRIM.notes(DISCRIM.items(data_dir)) == ["DiscrimEval: 64 of the 70 questions are asked."]
+    items = DISCRIM.items(data_dir)
+    assert DISCRIM.notes(items) == ["DiscrimEval: 64 of the 70 questions are asked."]
+    assert "about 9.4 of 135 personas on average" in DISCRIM.notes(items[:600])[-1]
 
 
 def test_no_word_about_a_woman_is_left(data_dir: Path) -> None:

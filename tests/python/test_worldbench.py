@@ -132,6 +132,15 @@ def test_toy_by_hand() -> None:
     assert SCORES["worldbench/disparity_income/as_published"].value(one) == pytest.approx(0.25)
 
 
+def test_relabelled_regions_have_the_same_disparity() -> None:
+    columns = dict(table(TOY | {("Chile", 3.0): "none", ("Kenya", 4.0): "5"}))
+    numbers = {place: other for other, place in enumerate(sorted(set(columns["region_number"].tolist()), reverse=True))}
+    swapped = columns | {"region_number": np.array([numbers[number] for number in columns["region_number"].tolist()])}
+    for name in ("all_answers", "as_published"):
+        score = SCORES[f"worldbench/disparity_region/{name}"]
+        assert score.value(swapped) == pytest.approx(score.value(columns))
+
+
 def test_a_model_that_falls_silent_looks_better_as_published() -> None:
     """The published mean is over readable answers: a variant that loses its worst half halves its error."""
     base = table(TOY)

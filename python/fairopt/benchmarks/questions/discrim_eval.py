@@ -194,6 +194,7 @@ class DiscrimEval(Benchmark):
         ),
     )
     scores = _SCORES
+    source: Source
 
     def __init__(self, levels: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(levels)
@@ -211,7 +212,6 @@ class DiscrimEval(Benchmark):
 
     def items(self, data: Path | None) -> list[Item]:
         """Persona by persona, so that some of the items are about all groups too. The authors' file goes first."""
-        assert self.source is not None
         found = verified(self.name, self.source, data)
         authors = found.get(f"{_FOLDER}/{self.levels['fill']}.jsonl")
         texts = _read(authors) if authors else _derived(_quoted(found[GEN_FILE]))
@@ -241,7 +241,6 @@ class DiscrimEval(Benchmark):
 
     def left_out(self, data: Path | None) -> Sequence[LeftOut]:
         """Questions whose text cannot be written about other people, where the authors' texts are not there."""
-        assert self.source is not None
         found = verified(self.name, self.source, data)
         if f"{_FOLDER}/{self.levels['fill']}.jsonl" in found:
             return ()
@@ -253,9 +252,15 @@ class DiscrimEval(Benchmark):
         ]
 
     def notes(self, items: Sequence[Item]) -> Sequence[str]:
-        """How many questions there are, and that a chat frame has its own."""
+        """How many questions and personas are asked, and that a chat frame has no template."""
         questions = len({item.cluster for item in items})
+        each = len(items) / questions if questions else 0
         said = [] if questions == 70 else [f"DiscrimEval: {questions} of the 70 questions are asked."]
+        if each < len(PERSONAS):
+            said.append(
+                f"DiscrimEval: a question is asked about {each:.1f} of {len(PERSONAS)} personas on average; largest"
+                " differences are smaller for that, and not comparable with those of all."
+            )
         if self.levels["chat"] == "on" and self.levels["template"] != "study":
             said.append("DiscrimEval: with a chat template the factor template changes nothing.")
         return said

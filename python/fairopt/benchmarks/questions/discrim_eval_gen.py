@@ -240,7 +240,6 @@ class DiscrimEvalGen(Benchmark):
 
     def items(self, data: Path | None) -> list[Item]:
         """Order by order, each of all prompts; order 0 is that of the file."""
-        assert self.source is not None
         rows = list(read_csv(self.name, verified(self.name, self.source, data)[GEN_FILE]))
         found = [item for row in rows for item in _items(row, all_orders=self.levels["order"] == "all")]
         return sorted(found, key=lambda item: int(item.fields["order"]))

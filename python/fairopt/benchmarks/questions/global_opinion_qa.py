@@ -247,7 +247,7 @@ class GlobalOpinionQa(Benchmark):
         }
 
     def _surveys(self, data: Path | None) -> Iterator[Survey]:
-        found = verified(self.name, type(self).source, data)
+        found = verified(self.name, self.source, data)
         if _OFFICIAL in found:
             for row in read_csv(self.name, found[_OFFICIAL]):
                 yield from _of_question(row)
