@@ -38,7 +38,8 @@ def test_report_is_rebuilt_from_the_store_byte_for_byte(run):
     assert {name: (run / name).read_bytes() for name in names} == first
 
 
-def test_the_command_on_the_page_replays_the_run(run):
+def test_the_command_on_the_page_replays_the_run(run, monkeypatch):
+    monkeypatch.chdir(run.parent)  # the command names the folder as it lies there
     command = json.loads((run / "report.json").read_text(encoding="utf-8"))["run"]["command"]
     program, *arguments = command.split()
     assert program == "fairopt"
