@@ -29,6 +29,8 @@ _WORDS = ("yes", "no", "the", "man", "woman", "said", "kind", "bad", "agree", "1
 _WORDS += ("baker", "miner", "rude", "trusted", "feared")  # the phantom's: some of its texts are readable
 _WORDS += ("white", "Asian")  # whom DiscrimEval-Gen names
 
+_SIGNED_BY_NAME = ("winobias_questions/population",)  # the right answers about "male" minus those about "female"
+
 
 def columns(benchmark: Benchmark, items: list[Item], seed: int, *, scored: bool = True) -> Columns:
     """The item table of a model that answers at random, every item by itself; not ``scored``: every seventh is NaN."""
@@ -173,3 +175,21 @@ def test_slices_and_applies_choose_items(asked: tuple[Benchmark, list[Item]]) ->
             assert 0 < metric.applies(table).sum() < len(items)
     for chosen in benchmark.slices.values():
         assert 0 < chosen(table).sum() < len(items)
+
+
+def test_a_group_is_no_more_than_its_name(asked: tuple[Benchmark, list[Item]]) -> None:
+    """Two groups that trade names trade their values; the number over all items stays."""
+    benchmark, items = asked
+    table = columns(benchmark, items, 1)
+    for metric in benchmark.metrics:
+        before = Paired.of(metric, table, table)
+        names = np.unique(before.groups)
+        if len(names) < 2:
+            continue
+        one, other, own = names[0], names[-1], table[metric.by]
+        traded = table | {metric.by: np.where(own == one, other, np.where(own == other, one, own))}
+        after, sign = Paired.of(metric, traded, traded), -1 if metric.id in _SIGNED_BY_NAME else 1
+        for there, here in ((one, other), (other, one)):
+            expected = sign * before.group(here).levels[0]  # NaN where no answer of a group can be read
+            assert after.group(there).levels[0] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+        assert after.levels[0] == pytest.approx(sign * before.levels[0], abs=1e-12)

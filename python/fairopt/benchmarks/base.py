@@ -94,7 +94,8 @@ class Score:
     value: Callable[[Columns], float]  # NaN where undefined
     range: tuple[float, float]
     ideal: float  # the value of a model without fault
-    applies: Callable[[Columns], npt.NDArray[np.bool_]] | None = None  # the items it is about; None: all of them
+    # The items it is about, which are counted; None: all. `value` gets all items and chooses by itself.
+    applies: Callable[[Columns], npt.NDArray[np.bool_]] | None = None
     interval: bool = False  # give the change a bootstrap interval over clusters; the value must be quick to compute
     grouped: bool = True  # False: a number of all items that means nothing within a group
 

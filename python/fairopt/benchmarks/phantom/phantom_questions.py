@@ -125,8 +125,8 @@ def _argmax_bias(columns: Columns) -> Values:
 
 
 def _argmax_unknown(columns: Columns) -> float:
-    chosen = _chosen(columns)
-    return float("nan") if np.isnan(chosen).any() else float(np.mean(chosen == 2))
+    chosen = _chosen(columns)[_ambiguous(columns)]
+    return float("nan") if not len(chosen) or np.isnan(chosen).any() else float(np.mean(chosen == 2))
 
 
 def _ambiguous(columns: Columns) -> npt.NDArray[np.bool_]:
