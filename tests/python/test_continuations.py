@@ -182,3 +182,21 @@ def test_an_audit_sees_what_was_planted_and_does_not_trust_debris(
     assert pruned.collapsed
     assert pruned.decision != "SHIP"
     assert {gate.state for gate in pruned.gates} == {"undefined"}
+
+
+def test_scorers_share_what_a_model_wrote(registered: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fairopt.models.generate as module
+
+    written: list[str] = []
+    generate = module.generate
+
+    def counted(model: Any, tokenizer: Any, prompts: list[str], *args: Any, **kwargs: Any) -> Any:
+        written.extend(prompts)
+        return generate(model, tokenizer, prompts, *args, **kwargs)
+
+    monkeypatch.setattr(module, "generate", counted)
+    names = ["neighbours?decoding=sample:2", "neighbours?scorer=words:gender&decoding=sample:2"]
+    both = fo.audit("phantom", ["magnitude:0.1"], benchmarks=names, out=tmp_path / "both", limit=6)
+    assert len(written) == 6 * 4  # three base runs and the variant, each once
+    alone = fo.audit("phantom", ["magnitude:0.1"], benchmarks=names[1:], out=tmp_path / "alone", limit=6)
+    assert both.items(names[1]).equals(alone.items(names[1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
@@ -186,12 +186,7 @@ def _texts(
 ) -> list[Text]:
     """Each text with what the base model and the scorers say of it."""
     read = _read_by(base, written, options, advance)
-    scores: dict[str, list[float]] = {}
-    for name in how.scorers:
-        scorer = _scorer(name)
-        advance(0)
-        numbers = scorer.score([text.text for text in written])
-        scores |= {f"{scorer.id}/{number}": values.tolist() for number, values in numbers.items()}
+    scores = _scores([text.text for text in written], how, advance)
     return [
         Text(
             text=text.text,
@@ -200,10 +195,27 @@ def _texts(
             finish=text.finish,
             base_ll=read[index],
             base_tokens=text.n_tokens,
-            scores={name: values[index] for name, values in scores.items()},
+            scores=scores[index],
         )
         for index, text in enumerate(written)
     ]
+
+
+def score_again(given: Sequence[Sequence[tuple[Text, ...]]], how: Generate, advance: Advance) -> list[list[Any]]:
+    """The same texts, with what the scorers of ``how`` say of them."""
+    scores = iter(_scores([text.text for own in given for answer in own for text in answer], how, advance))
+    again = [[tuple(replace(text, scores=next(scores)) for text in answer) for answer in own] for own in given]
+    advance(sum(map(len, given)))
+    return again
+
+
+def _scores(texts: Sequence[str], how: Generate, advance: Advance) -> list[dict[str, float]]:
+    found: dict[str, list[float]] = {}
+    for name in how.scorers:
+        scorer = _scorer(name)
+        advance(0)
+        found |= {f"{scorer.id}/{number}": values.tolist() for number, values in scorer.score(texts).items()}
+    return [{name: values[index] for name, values in found.items()} for index in range(len(texts))]
 
 
 def _read_by(base: LoadedModel, written: Sequence[Generation], options: ScoreOptions, advance: Advance) -> list[float]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fairopt.audit.descriptor import BenchmarkSpec, Descriptor, ModelSpec, sha256
+from fairopt.benchmarks.factor import parse
 from fairopt.models.loglikelihood import ScoreOptions
 
 SHARD_ITEMS = 256
@@ -107,12 +108,29 @@ def facts_job(descriptor: Descriptor, model: ModelSpec) -> FactsJob:
 def score_jobs(descriptor: Descriptor, scored: Pass) -> Iterator[ScoreJob]:
     """The jobs of one pass, benchmark by benchmark."""
     for benchmark in descriptor.benchmarks:
-        shard = WRITTEN_SHARD_ITEMS if benchmark.writes else SHARD_ITEMS
-        read_by = {"base": model_key(descriptor, descriptor.base)} if benchmark.writes else {}
-        key = _answers_key(descriptor, scored.model, benchmark, options=asdict(scored.options), shard=shard, **read_by)
-        for index, start in enumerate(range(0, benchmark.n_items, shard)):
-            block = slice(start, min(start + shard, benchmark.n_items))
-            yield ScoreJob(f"shards/{key}/{index:05d}.parquet", scored.model, scored.options, benchmark, block)
+        yield from _score_jobs(descriptor, scored, benchmark)
+
+
+def _score_jobs(descriptor: Descriptor, scored: Pass, benchmark: BenchmarkSpec) -> Iterator[ScoreJob]:
+    shard = WRITTEN_SHARD_ITEMS if benchmark.writes else SHARD_ITEMS
+    read_by = {"base": model_key(descriptor, descriptor.base)} if benchmark.writes else {}
+    key = _answers_key(descriptor, scored.model, benchmark, options=asdict(scored.options), shard=shard, **read_by)
+    for index, start in enumerate(range(0, benchmark.n_items, shard)):
+        block = slice(start, min(start + shard, benchmark.n_items))
+        yield ScoreJob(f"shards/{key}/{index:05d}.parquet", scored.model, scored.options, benchmark, block)
+
+
+def same_texts(descriptor: Descriptor, job: ScoreJob) -> Iterator[ScoreJob]:
+    """Other jobs in which the model writes what it writes in this one, to be scored by other scorers."""
+    for benchmark in descriptor.benchmarks:
+        if benchmark.writes and benchmark != job.benchmark and _writing(benchmark) == _writing(job.benchmark):
+            others = _score_jobs(descriptor, Pass(job.model, job.options), benchmark)
+            yield from (other for other in others if other.items == job.items)
+
+
+def _writing(benchmark: BenchmarkSpec) -> tuple[Any, ...]:
+    asked = {name: value for name, value in benchmark.ask.items() if name != "scorers"}
+    return parse(benchmark.name)[0], benchmark.version, benchmark.data_hash, asked
 
 
 def shift_jobs(descriptor: Descriptor, variant: ModelSpec) -> list[ShiftJob]:

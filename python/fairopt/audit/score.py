@@ -6,13 +6,23 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fairopt.audit.asking import ask
+from fairopt.audit.asking import ask, score_again
 from fairopt.audit.claims import Leases
 from fairopt.audit.descriptor import Asking, Descriptor, ModelSpec
 from fairopt.audit.executors import board, ranks, run_jobs
-from fairopt.audit.jobs import SAMPLE_ITEMS, FactsJob, Job, ScoreJob, ShiftJob, SpeedJob, jobs, speed_jobs
+from fairopt.audit.jobs import (
+    SAMPLE_ITEMS,
+    FactsJob,
+    Job,
+    ScoreJob,
+    ShiftJob,
+    SpeedJob,
+    jobs,
+    same_texts,
+    speed_jobs,
+)
 from fairopt.audit.store import Store
-from fairopt.benchmarks import Item
+from fairopt.benchmarks import Generate, Item
 from fairopt.progress import progress
 
 if TYPE_CHECKING:
@@ -45,7 +55,7 @@ def score(
             leases.beat()
             advance(requests)
 
-        worker = _Worker(store, asked, base, found, alive)
+        worker = _Worker(store, descriptor, asked, base, found, alive)
         run_jobs(
             todo,
             leases,
@@ -81,12 +91,14 @@ class _Worker:
     def __init__(
         self,
         store: Store,
+        descriptor: Descriptor,
         asked: Asking,
         base: LoadedModel,
         found: Sequence[Candidate],
         advance: Callable[[int], None],
     ) -> None:
         self._store = store
+        self._descriptor = descriptor
         self._items = {benchmark.name: items for benchmark, items in asked}
         self._asks = {benchmark.name: benchmark.ask for benchmark, _ in asked}
         self._base = base
@@ -121,9 +133,15 @@ class _Worker:
         self._store.write_json(job.path, dataclasses.asdict(facts(model)))
 
     def _ask(self, job: ScoreJob, model: LoadedModel) -> None:
-        block = _block(job, self._items)
-        asked = ask(model, self._base, self._asks[job.benchmark.name], block, job.options, self._advance)
-        self._store.write_answers(job.path, block, asked.given, asked.truncated)
+        block, how = _block(job, self._items), self._asks[job.benchmark.name]
+        written = next((other for other in same_texts(self._descriptor, job) if self._store.has(other.path)), None)
+        if written is not None and isinstance(how, Generate):
+            found = self._store.read_answers([written])
+            given, truncated = score_again(found.given, how, self._advance), found.truncated
+        else:
+            asked = ask(model, self._base, how, block, job.options, self._advance)
+            given, truncated = asked.given, asked.truncated
+        self._store.write_answers(job.path, block, given, truncated)
 
     def _set_beside(self, job: ShiftJob, model: LoadedModel) -> None:
         from fairopt.models.divergence import divergence
