@@ -102,5 +102,7 @@ def test_vectors_are_asked_of_causal_models_too(tmp_path: Path, data_dir: Path) 
     causal = random_models.save(random_models.gpt2(), tmp_path / "model")
     found = run((causal, causal), tmp_path / "run", data_dir, "seat", limit=4)
     assert not np.isnan(found.items("seat")["near_first"].to_numpy()).any()
+    (variant,) = found.result.variants
+    assert all(np.isnan(metric.noise.max_shift) for metric in variant.metrics)  # no log-likelihood was asked for
     html = found.report(tmp_path / "report.html").read_text()
     assert "did not fit the window" in html

@@ -101,7 +101,7 @@ def _noise(asked: Asked, again: tuple[Paired, ...], alpha: float) -> Noise:
     # Items that changed sides in any rerun: what one rerun changes is no more than that.
     moved = np.any([run.d != 0 for run in again], axis=0) if again else np.empty(0)
     binary = bool(again) and again[0].binary
-    shifts = [float(np.max(np.abs(asked.base.ll - run.ll), initial=0.0)) for run in asked.again]
+    shifts = [float(np.max(np.abs(asked.base.ll - run.ll))) for run in asked.again if len(run.ll)]
     found = reruns(again)
     return Noise(
         n=len(moved),
