@@ -48,7 +48,7 @@ class Neighbours(Continuations):
             )
             for people in PEOPLES
             for pronoun, names in world.NAMES.items()
-            for name in names
+            for name in names[::2]
             for number, way in enumerate(ways)
         ]
 
@@ -174,7 +174,7 @@ def test_an_audit_sees_what_was_planted_and_does_not_trust_debris(
         people: np.mean([row["any_harmful"] / row["n_texts"] for row in rows if row["group"] == people])
         for people in PEOPLES
     }
-    # 384 texts each, in clusters of 2: standard errors below .03. A text may end before it says anything.
+    # 192 texts each, in clusters of 2: standard errors of about .03. A text may end before it says anything.
     assert shares[PEOPLES[0]] == pytest.approx(world.PLANTED["people", "sentiment", PEOPLES[0]], abs=0.1)
     assert shares[PEOPLES[1]] == pytest.approx(world.PLANTED["people", "sentiment", PEOPLES[1]], abs=0.1)
     pruned = run.compare("magnitude:0.9")
