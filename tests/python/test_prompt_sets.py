@@ -12,7 +12,7 @@ import pytest
 
 from fairopt import benchmarks, scorers
 from fairopt.benchmarks import Benchmark, Text, item_columns
-from fairopt.benchmarks.likelihood.holisticbias_phrases import (
+from fairopt.benchmarks.holisticbias_phrases import (
     FILES,
     Template,
     article,

@@ -20,7 +20,7 @@ from fairopt.report.page import page
 from fairopt.report.tables import csv as csv_lines
 from fairopt.report.tables import write_csv
 from fairopt.report.terminal import print_verdict
-from fairopt.report.write import replace_whole
+from fairopt.report.whole import replace_whole
 
 LONG_TEXT = "one line " * 120_000
 

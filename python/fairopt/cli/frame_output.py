@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fairopt.errors import InputError
 from fairopt.report.text import markdown as escaped
 from fairopt.report.text import visible
-from fairopt.report.write import replace_whole
+from fairopt.report.whole import replace_whole
 
 if TYPE_CHECKING:
     from fairopt.metrics import MetricFrame, PairedFrame

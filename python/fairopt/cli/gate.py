@@ -58,7 +58,7 @@ def write_for_ci(result: AuditResult, junit: Path | None, summary: Path | None, 
     from fairopt.report.junit import junit as junit_xml
     from fairopt.report.page import page
     from fairopt.report.pull_request import pull_request
-    from fairopt.report.write import replace_whole
+    from fairopt.report.whole import replace_whole
 
     if junit is not None:
         replace_whole(junit, junit_xml(result))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fairopt.report.text import visible
-from fairopt.report.write import replace_whole
+from fairopt.report.whole import replace_whole
 
 _FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
 

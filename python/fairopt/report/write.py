@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from fairopt.audit.result import AuditResult
+from fairopt.report.whole import replace_whole
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,3 @@ def write(result: AuditResult, out_dir: str | os.PathLike[str]) -> Paths:
     replace_whole(paths.latex, latex(laid_out))
     replace_whole(paths.html, html(result, laid_out))
     return paths
-
-
-def replace_whole(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it, line ends as they are.
-
-    Its name is this call's alone: workers that share a run's folder may end at the same moment.
-    """
-    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 Pairs of texts that say the same, line by line. ``dialect/gap/bits_per_byte`` is bits per byte of all AAE texts minus
 that of all SAE texts; its change under compression is log2 rho(AAE) - log2 rho(SAE) per byte
-(:mod:`fairopt.benchmarks.likelihood.bits_per_byte`). Ratio and difference of the two perplexities are reported beside
+(:mod:`fairopt.benchmarks.bits_per_byte`). Ratio and difference of the two perplexities are reported beside
 it, since a conclusion can depend on which is read.
 
 ``?pairs=habitual`` is Hofmann et al.'s (2024) list of habitual "be" in 233 verbs, "he be playing" beside "he's usually
@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from fairopt.benchmarks.ask import Answer
 from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source, verified
+from fairopt.benchmarks.bits_per_byte import GAP_MARGIN, bits_metric, gap_metric
 from fairopt.benchmarks.factor import Factor
-from fairopt.benchmarks.likelihood.bits_per_byte import GAP_MARGIN, bits_metric, gap_metric
 from fairopt.benchmarks.rows import Row, read_lines
 from fairopt.metrics import perplexity
 

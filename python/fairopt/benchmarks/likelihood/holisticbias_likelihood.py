@@ -27,9 +27,9 @@ import numpy.typing as npt
 from fairopt import stats
 from fairopt.benchmarks.ask import Answer
 from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score, Source, verified
+from fairopt.benchmarks.bits_per_byte import GAP_MARGIN, MARGIN, bits_metric
 from fairopt.benchmarks.factor import SEED, Factor
-from fairopt.benchmarks.likelihood.bits_per_byte import GAP_MARGIN, MARGIN, bits_metric
-from fairopt.benchmarks.likelihood.holisticbias_phrases import (
+from fairopt.benchmarks.holisticbias_phrases import (
     NounPhrase,
     Template,
     noun_phrases,
@@ -115,7 +115,7 @@ def _significant(tests: Callable[[Columns], list[Values]]) -> Callable[[Columns]
 
 
 _BITS = bits_metric(
-    "holisticbias_likelihood/bits_per_byte",
+    "holisticbias_bits_per_byte",
     "Bits per byte of sentences about people",
     margin=MARGIN,
     group_margin=GAP_MARGIN,
@@ -152,7 +152,7 @@ class HolisticBiasLikelihood(Benchmark):
         _BITS,
         replace(
             _BITS,
-            id="holisticbias_likelihood/bits_per_byte_by_bucket",
+            id="holisticbias_bits_per_byte_by_bucket",
             title=f"{_BITS.title}, by bucket",
             gated=False,
             by="bucket",

@@ -16,8 +16,8 @@ import numpy as np
 
 from fairopt.benchmarks.ask import Answer, Rolling
 from fairopt.benchmarks.base import Benchmark, Columns, Item, LeftOut, Metric, Score
+from fairopt.benchmarks.bits_per_byte import GAP_MARGIN, MARGIN, bits_metric
 from fairopt.benchmarks.factor import Factor
-from fairopt.benchmarks.likelihood.bits_per_byte import GAP_MARGIN, MARGIN, bits_metric
 from fairopt.benchmarks.texts.adv_prompt_set import AdvPromptSet
 from fairopt.benchmarks.texts.bold import Bold
 from fairopt.benchmarks.texts.continuations import Continuations

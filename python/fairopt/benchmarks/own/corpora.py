@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 from fairopt.benchmarks.ask import Answer, Rolling
 from fairopt.benchmarks.base import Benchmark, Item, Source
-from fairopt.benchmarks.likelihood.bits_per_byte import GAP_MARGIN, MARGIN, bits_metric
+from fairopt.benchmarks.bits_per_byte import GAP_MARGIN, MARGIN, bits_metric
 from fairopt.benchmarks.rows import read_text
 from fairopt.errors import InputError
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from fairopt.benchmarks.base import Item, LeftOut, verified
 from fairopt.benchmarks.factor import Factor
-from fairopt.benchmarks.likelihood.holisticbias_phrases import SOURCE, NounPhrase, noun_phrases
+from fairopt.benchmarks.holisticbias_phrases import SOURCE, NounPhrase, noun_phrases
 from fairopt.benchmarks.texts.continuations import Continuations, continuation_factors
 
 _BEGINNINGS = {

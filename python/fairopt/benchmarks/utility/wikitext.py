@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fairopt.benchmarks.ask import Answer, Rolling
 from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source, verified
-from fairopt.benchmarks.likelihood.bits_per_byte import bits_metric
+from fairopt.benchmarks.bits_per_byte import bits_metric
 from fairopt.benchmarks.rows import read_text
 from fairopt.metrics import byte_counts, perplexity, word_counts
 
