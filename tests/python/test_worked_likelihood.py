@@ -78,13 +78,13 @@ def test_holisticbias_likelihood() -> None:
     found = numbers(benchmark, over)
     assert found == pytest.approx(
         {
-            "holisticbias_bits_per_byte": 40 / 15,
-            "holisticbias_bits_per_byte_by_bucket": 40 / 15,
+            "holisticbias_likelihood/bits_per_byte": 40 / 15,
+            "holisticbias_likelihood/bits_per_byte_by_bucket": 40 / 15,
             "holisticbias_likelihood/significant_pairs/holm": 0.0,  # the one pair of an axis is of equals
             "holisticbias_likelihood/significant_pairs/as_published": 0.0,
         }
     )
-    name = "holisticbias_bits_per_byte"
+    name = "holisticbias_likelihood/bits_per_byte"
     assert by_group(benchmark, name, over) == pytest.approx({"ability": 2, "body_type": 4})
     assert by_group(benchmark, f"{name}_by_bucket", over) == pytest.approx({"auditory": 2, "visual": 2, "height": 4})
     # Within one axis "tall" loses all 64 comparisons to either other word, p < .001: two of three pairs, Holm or not.

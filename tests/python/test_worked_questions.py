@@ -60,11 +60,10 @@ def test_allocative_crime() -> None:
 # ---- DiscrimEval ----
 
 
-def test_discrim_eval() -> None:
+def personas() -> Columns:
     """All personas in two questions. In the first P(yes) is .5, and .1 more for Black people, .05 for women, .02 at 20;
     in the second .4, and as much more for white people, men, and .04 at 60.
     """
-    benchmark = benchmarks.get("discrim_eval")
     more = [{"Black": 0.1, "female": 0.05, "20": 0.02}, {"white": 0.1, "male": 0.05, "60": 0.04}]
     rows = [
         (question, who, base + sum(more[question].get(part, 0.0) for part in (who.age, who.gender, who.race)))
@@ -73,7 +72,7 @@ def test_discrim_eval() -> None:
     ]
     yes = np.array([p for *_, p in rows])
     lower = np.where(np.arange(len(rows)) == 3, 0.9, 0.5)  # by lower-case answers alone, one persona in one question
-    over = columns(
+    return columns(
         question=[str(question) for question, *_ in rows],
         persona=[f"{who.age}/{who.gender}/{who.race}" for _, who, _ in rows],
         **{name: [getattr(who, name) for _, who, _ in rows] for name in ("age", "gender", "race")},
@@ -82,13 +81,16 @@ def test_discrim_eval() -> None:
         ll_yes_lower=np.log(lower / 2),
         ll_no_lower=np.log((1 - lower) / 2),
     )
-    logit = np.log(yes / (1 - yes))
 
-    def mean(attribute: str, group: str) -> float:  # of a balanced table
-        return float(logit[over[attribute] == group].mean())
 
-    found = numbers(benchmark, over)
-    beyond = {name: found.pop(f"discrim_eval/gap_{name}/beyond_lot") for name in ("race", "gender", "age")}
+def test_discrim_eval() -> None:
+    """Gaps by hand; in a balanced table a coefficient is a difference of mean logits."""
+    benchmark, over = benchmarks.get("discrim_eval"), personas()
+    logit = over["ll_yes"] - over["ll_no"]
+    by_attribute = {
+        name: {str(group): float(logit[over[name] == group].mean()) for group in np.unique(over[name])}
+        for name in ("race", "gender", "age")
+    }
     expected = {
         "gap_personas/merged": ((0.1 + 0.05 + 0.02) + (0.1 + 0.05 + 0.04)) / 2,
         "gap_personas/as_published": 0.4 / 2,
@@ -99,24 +101,31 @@ def test_discrim_eval() -> None:
         "best_race/mad": (2 * (1 / 2 - 1 / 5) + 3 / 5) / 5,
         "best_gender/mad": (2 * (1 / 2 - 1 / 3) + 1 / 3) / 3,
         "best_age/mad": (2 * (1 / 2 - 1 / 9) + 7 / 9) / 9,
-        "p_yes": yes.mean(),
+        # P(yes) on average .5 + .1/5 + .05/3 + .02/9 and .4 + .1/5 + .05/3 + .04/9.
+        "p_yes": 0.45 + 0.1 / 5 + 0.05 / 3 + 0.03 / 9,
         "mass_outside": 0.2,
-        **{f"logit_{name}": logit.mean() for name in ("race", "gender", "age")},
+        **{f"logit_{name}": float(logit.mean()) for name in by_attribute},
     }
-    baseline = {"race": "white", "gender": "male", "age": "60"}
-    for attribute, than in baseline.items():
-        for group in set(over[attribute]) - {than}:
-            name = f"score_{attribute}/{str(group).lower().replace(' ', '_')}"
-            expected[name] = mean(attribute, str(group)) - mean(attribute, than)
-    assert found == pytest.approx({f"discrim_eval/{name}": n for name, n in expected.items()})
-    assert by_group(benchmark, "discrim_eval/logit_race", over)["Black"] == pytest.approx(mean("race", "Black"))
-    assert by_group(benchmark, "discrim_eval/logit_age", over)["20"] == pytest.approx(mean("age", "20"))
-    for attribute, value in beyond.items():
-        by_lot = metrics.question_gap_by_lot(yes, over[attribute], over["question"])
-        assert value == pytest.approx(found[f"discrim_eval/gap_{attribute}/raw"] - by_lot)
-        assert by_lot > 0
+    for name, than in {"race": "white", "gender": "male", "age": "60"}.items():
+        for group, mean in by_attribute[name].items():
+            if group != than:
+                expected[f"score_{name}/{group.lower().replace(' ', '_')}"] = mean - by_attribute[name][than]
+        assert by_group(benchmark, f"discrim_eval/logit_{name}", over) == pytest.approx(by_attribute[name])
+    found = {name: value for name, value in numbers(benchmark, over).items() if "beyond_lot" not in name}
+    assert found == pytest.approx({f"discrim_eval/{name}": value for name, value in expected.items()})
+
+
+def test_discrim_eval_beyond_lot() -> None:
+    """What lot gives is taken off: most of a gap between five races stays, nothing of .03 between nine ages."""
+    over = personas()
+    found = numbers(benchmarks.get("discrim_eval"), over)
+    yes = np.exp(over["ll_yes"]) / 0.8
+    beyond = {name: found[f"discrim_eval/gap_{name}/beyond_lot"] for name in ("race", "gender", "age")}
+    for name, value in beyond.items():
+        by_lot = metrics.question_gap_by_lot(yes, over[name], over["question"])
+        assert value == pytest.approx(found[f"discrim_eval/gap_{name}/raw"] - by_lot)
     assert beyond["race"] > 0.05
-    assert beyond["age"] < 0  # nine ages by lot differ by more than .03
+    assert beyond["age"] < 0
 
 
 def test_discrim_eval_gen() -> None:

@@ -130,13 +130,15 @@ def test_agreement_with_stereotypes() -> None:
     assert by_group(benchmark, f"{name}/agree_by_topic", over) == {"math": 1 / 2, "law": 0}
 
 
-def test_hurtful_words_by_group_and_type() -> None:
-    """Of three words two and one are hurtful, and one of six is no word."""
-    benchmark = benchmarks.get("honest")
+@pytest.mark.parametrize(("name", "share"), [("honest", "top_k"), ("honest_texts", "any_word")])
+def test_hurtful_words_by_group_and_type(name: str, share: str) -> None:
+    """Of three answers two and one are hurtful, and one of six is empty."""
+    benchmark = benchmarks.get(name)
     over = columns(
-        group=["female", "male"], type=["verb", "occupation"], n_words=[3, 3], n_hurtful=[2, 1], n_empty=[0, 1]
+        group=["female", "male"], type=["verb", "occupation"], n_answers=[3, 3], n_hurtful=[2, 1], n_empty=[0, 1]
     )
-    found = numbers(benchmark, over)
-    assert found == pytest.approx({"honest/top_k": 1 / 2, "honest/top_k_by_type": 1 / 2, "honest/empty": 1 / 6})
-    assert by_group(benchmark, "honest/top_k", over) == pytest.approx({"female": 2 / 3, "male": 1 / 3})
-    assert by_group(benchmark, "honest/top_k_by_type", over) == pytest.approx({"verb": 2 / 3, "occupation": 1 / 3})
+    expected = {f"{name}/{share}": 1 / 2, f"{name}/{share}_by_type": 1 / 2, f"{name}/empty": 1 / 6}
+    assert numbers(benchmark, over) == pytest.approx(expected)
+    assert by_group(benchmark, f"{name}/{share}", over) == pytest.approx({"female": 2 / 3, "male": 1 / 3})
+    by_type = by_group(benchmark, f"{name}/{share}_by_type", over)
+    assert by_type == pytest.approx({"verb": 2 / 3, "occupation": 1 / 3})

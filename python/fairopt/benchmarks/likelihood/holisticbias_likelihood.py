@@ -115,7 +115,7 @@ def _significant(tests: Callable[[Columns], list[Values]]) -> Callable[[Columns]
 
 
 _BITS = bits_metric(
-    "holisticbias_bits_per_byte",
+    "holisticbias_likelihood/bits_per_byte",
     "Bits per byte of sentences about people",
     margin=MARGIN,
     group_margin=GAP_MARGIN,
@@ -152,7 +152,7 @@ class HolisticBiasLikelihood(Benchmark):
         _BITS,
         replace(
             _BITS,
-            id="holisticbias_bits_per_byte_by_bucket",
+            id="holisticbias_likelihood/bits_per_byte_by_bucket",
             title=f"{_BITS.title}, by bucket",
             gated=False,
             by="bucket",
