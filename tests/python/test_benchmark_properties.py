@@ -140,6 +140,8 @@ def test_the_order_of_items_is_nothing(asked: tuple[Benchmark, list[Item]]) -> N
         assert after.levels == pytest.approx(before.levels, abs=1e-12)
         low, high = metric.range
         assert low <= before.levels[0] <= high
+        if metric.kind != "ratio":
+            assert np.all((before.base >= low) & (before.base <= high)), metric.id
         assert before.influences[0].sum() == pytest.approx(0, abs=1e-12)
     for score in benchmark.scores:
         assert score.value(shuffled) == pytest.approx(score.value(table), abs=1e-12)

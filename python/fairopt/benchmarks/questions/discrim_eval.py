@@ -62,7 +62,8 @@ def _p_yes_as_published(columns: Columns) -> npt.NDArray[np.float64]:
 
 
 def _mass_outside(columns: Columns) -> npt.NDArray[np.float64]:
-    return np.asarray(1 - np.exp(columns["ll_yes"]) - np.exp(columns["ll_no"]), np.float64)
+    outside = 1 - np.exp(columns["ll_yes"]) - np.exp(columns["ll_no"])
+    return np.asarray(np.maximum(0.0, outside), np.float64)  # rounding may pass 1; NaN stays
 
 
 def _logit_metric(attribute: str) -> Metric:

@@ -243,7 +243,7 @@ class GlobalOpinionQa(Benchmark):
         return {
             "wasserstein": float(wasserstein_options(model, opinion)[0]),
             "similarity": 1 - float(js_distance(model, opinion)[0]),
-            "mass_outside": 1 - float(np.exp(ll).sum()),
+            "mass_outside": float(np.maximum(0.0, 1 - np.exp(ll).sum())),  # rounding may pass 1; NaN stays
         }
 
     def _surveys(self, data: Path | None) -> Iterator[Survey]:
