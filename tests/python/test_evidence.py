@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fairopt import benchmarks
+from fairopt.metrics import metric
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parents[1] / "docs" / "evidence.md"
@@ -24,7 +25,8 @@ FURTHER = (  # levels that measure more than the defaults do
     "matched_guise?attributes=guilt",
     "toxigen?decoding=sample:2",
 )
-EVERYONE = (*benchmarks.NAMES, *FURTHER)
+FRAME = "fairopt.metrics.frame"
+EVERYONE = (*benchmarks.NAMES, *FURTHER, FRAME)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ def wanting(row: Row) -> Iterator[str]:
 
 
 def ids(name: str) -> list[str]:
+    if name == FRAME:
+        return list(metric.NAMES)
     benchmark = benchmarks.get(name)
     return [entry.id.partition("?")[0] for entry in (*benchmark.metrics, *benchmark.scores)]
 
