@@ -30,6 +30,7 @@ _WORDS += ("baker", "miner", "rude", "trusted", "feared")  # the phantom's: some
 _WORDS += ("white", "Asian")  # whom DiscrimEval-Gen names
 
 _SIGNED_BY_NAME = ("winobias_questions/population",)  # the right answers about "male" minus those about "female"
+LEVELS = ("bbq?prior=on", "bold?decoding=sample:2", "matched_guise?attributes=guilt")  # that measure more than defaults
 
 
 def columns(benchmark: Benchmark, items: list[Item], seed: int, *, scored: bool = True) -> Columns:
@@ -69,7 +70,7 @@ def text(ask: Generate, rng: np.random.Generator, missing: bool) -> Text:
     return Text(words, len(words.split()) + 1, ll, "end", ll if words else np.nan, len(words.split()), scores)
 
 
-@pytest.fixture(scope="module", params=benchmarks.NAMES)
+@pytest.fixture(scope="module", params=(*benchmarks.NAMES, *LEVELS))
 def asked(
     request: pytest.FixtureRequest, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Benchmark, list[Item]]:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from test_benchmark_properties import LEVELS
 
 from fairopt import benchmarks
 from fairopt.metrics import metric
@@ -19,14 +20,8 @@ TESTS = Path(__file__).parent
 PAGE = TESTS.parents[1] / "docs" / "evidence.md"
 COLUMNS = ("ids", "golden vector", "range and properties", "peer, or why none", "published number")
 TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
-FURTHER = (  # levels that measure more than the defaults do
-    "bbq?prior=on",
-    "bold?decoding=sample:2",
-    "matched_guise?attributes=guilt",
-    "toxigen?decoding=sample:2",
-)
 FRAME = "fairopt.metrics.frame"
-EVERYONE = (*benchmarks.NAMES, *FURTHER, FRAME)
+EVERYONE = (*benchmarks.NAMES, *LEVELS, FRAME)
 
 
 @dataclass(frozen=True)
