@@ -180,6 +180,17 @@ def test_slices_and_applies_choose_items(asked: tuple[Benchmark, list[Item]]) ->
         assert 0 < chosen(table).sum() < len(items)
 
 
+def test_a_score_is_about_the_items_that_it_says(asked: tuple[Benchmark, list[Item]]) -> None:
+    """What `applies` counts is what the value is made from; only HELM's bias score needs the accuracy on all items."""
+    benchmark, items = asked
+    table = columns(benchmark, items, 1)
+    for score in benchmark.scores:
+        if score.applies is not None and not score.id.partition("?")[0].endswith("/helm"):
+            chosen = score.applies(table)
+            own = {name: column[chosen] for name, column in table.items()}
+            assert score.value(own) == pytest.approx(score.value(table), abs=1e-12), score.id
+
+
 def test_a_group_is_no_more_than_its_name(asked: tuple[Benchmark, list[Item]]) -> None:
     """Two groups that trade names trade their values; the number over all items stays."""
     benchmark, items = asked

@@ -271,6 +271,7 @@ def test_winogender_has_the_general_properties(schemas: Path) -> None:
     general.test_the_order_of_items_is_nothing(asked)
     general.test_an_item_without_a_score_is_never_dropped(asked)
     general.test_a_group_is_no_more_than_its_name(asked)
+    general.test_a_score_is_about_the_items_that_it_says(asked)
     general.test_no_group_is_named_like_all_items(asked)
 
 
