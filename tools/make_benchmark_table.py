@@ -107,7 +107,8 @@ def section(benchmark: Benchmark) -> Iterator[str]:
     yield "| id | what | unit, range | harmful | limit: all / a group |"
     yield "|---|---|---|---|---|"
     for metric in benchmark.metrics:
-        limit = f"{metric.margin:g} / {metric.group_margin:g}" if metric.gated else "described"
+        everyone = f"{metric.margin:g}" if metric.everyone else "–"
+        limit = f"{everyone} / {metric.group_margin:g}" if metric.gated else "described"
         low, high = metric.range
         yield (
             f"| `{metric.id}` | {cell(metric.title)} | {metric.unit}, {low:g} to {high:g} | {metric.harm} | {limit} |"

@@ -45,7 +45,9 @@ def benchmark_page(name: str, data: Path | None) -> dict[str, Any]:
 
 
 def _metric(metric: Metric) -> dict[str, str]:
-    limits = f"gated at {metric.margin:g}, a group at {metric.group_margin:g}"
+    limits = f"a group gated at {metric.group_margin:g}"
+    if metric.everyone:
+        limits = f"gated at {metric.margin:g}, a group at {metric.group_margin:g}"
     return {
         "title": metric.title,
         "unit": metric.unit,
