@@ -203,3 +203,41 @@ def test_bad_choices_leave_nothing(pair: tuple[str, str], tmp_path: Path, option
     with pytest.raises(InputError, match=reason):
         run(pair, tmp_path / "run", "chatted", **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_suite_did_not_ask_is_said_beside_the_verdict(suite: str, tmp_path: Path) -> None:
+    bare = [str(random_models.save(random_models.llama(seed), tmp_path / f"m{seed}")) for seed in range(2)]
+    found = audit(bare[0], [], models=[bare[1]], suite=suite, out=tmp_path / "run")
+    said = "2 of 3 benchmarks were not asked and had no part in this: absent and chatted?chat=on."
+    assert said in " ".join(found.summary().split())
+    assert said in " ".join(found.report().with_suffix(".md").read_text().split())
+
+
+def test_a_suite_wants_a_data_folder_that_exists(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"audit: data must be a folder \(--data or FAIROPT_DATA\), got '.*nowhere'"):
+        audit("phantom", ["nf4"], suite="core", data=tmp_path / "nowhere", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_with_a_weight_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    broken = random_models.llama(1)
+    with torch.no_grad():
+        broken.model.layers[0].self_attn.q_proj.weight[0, 0] = float("nan")
+    good, bad = (
+        str(random_models.save(model, tmp_path / name))
+        for name, model in (("good", random_models.llama(0)), ("bad", broken))
+    )
+    for base, variant in ((good, bad), (bad, good)):
+        with pytest.raises(
+            InputError, match=r"weights of .*bad must be finite, got NaN or infinity in 'model\.layers\.0"
+        ):
+            audit(base, [], models=[variant], benchmarks=["open_pairs"], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_benchmark_at_other_levels_says_so_in_its_title() -> None:
+    from fairopt import benchmarks
+
+    assert benchmarks.get("mmlu?shots=5").title == "MMLU (shots=5)"

@@ -18,6 +18,7 @@ from fairopt.models.loading import (
     DType,
     LoadedModel,
     check_folder,
+    first_not_finite,
     hash_weights,
     identified,
     load_model,
@@ -60,7 +61,13 @@ def facts(model: LoadedModel) -> Facts:
 
 
 def spec(model: LoadedModel) -> ModelSpec:
-    """What identifies a loaded model and how it will be asked."""
+    """What identifies a loaded model and how it will be asked.
+
+    Raises :class:`~fairopt.errors.InputError` for a weight that is no number: every answer would be none either.
+    """
+    broken = first_not_finite(model.model)
+    if broken is not None:
+        raise InputError(f"audit: weights of {model.name} must be finite, got NaN or infinity in {broken!r}")
     return ModelSpec(
         name=model.name,
         recipe="",

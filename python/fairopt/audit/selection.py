@@ -14,6 +14,7 @@ from fairopt.audit.capability import lacking
 from fairopt.audit.score import sample
 from fairopt.audit.store import WHOLE, Omission
 from fairopt.benchmarks import Benchmark, Item, LogLikelihood, suites
+from fairopt.benchmarks.base import data_folder
 from fairopt.benchmarks.factor import parse
 from fairopt.errors import InputError, MissingData
 
@@ -85,6 +86,7 @@ def select(
     omitted: list[Omission] = []
     wanted, folder = _wanted(names, suite, factors), None if data is None else Path(data)
     _check_ids([one.benchmark for one in wanted])
+    _check_folder(wanted, data_folder(folder))
     for one in wanted:
         name = one.benchmark.name
         try:
@@ -136,6 +138,12 @@ def _chosen(items: Sequence[Item], wanted: _Wanted, limit: int | None) -> tuple[
     limits = {f"suite {wanted.suite}": wanted.limit, "--limit": limit}
     smallest = min(((n, who) for who, n in limits.items() if n is not None), default=(None, ""))
     return sample(items, smallest[0]), f"{smallest[1]} asks {smallest[0]} items, spread evenly over all"
+
+
+def _check_folder(wanted: Sequence[_Wanted], folder: Path) -> None:
+    """A folder that is not there is a mistyped one, and would leave nearly nothing of a suite to be judged."""
+    if any(one.suite and one.benchmark.source for one in wanted) and not folder.is_dir():
+        raise MissingData(f"audit: data must be a folder (--data or FAIROPT_DATA), got {str(folder)!r}")
 
 
 def _check_ids(benchmarks: Sequence[Benchmark]) -> None:

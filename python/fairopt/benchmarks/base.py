@@ -149,6 +149,7 @@ class Benchmark(ABC):
             return other
         other.name = self.name + said
         short = factor.suffix(self.factors, other.levels, whole_paths=False)
+        other.title = f"{self.title} ({short.removeprefix('?').replace('&', ', ')})"
         other.metrics = [
             replace(metric, id=metric.id + short, instead_of=metric.instead_of and metric.instead_of + short)
             for metric in other.metrics

@@ -199,6 +199,16 @@ def hash_weights(model: Any) -> str:
     return digest.hexdigest()
 
 
+def first_not_finite(model: Any) -> str | None:
+    """Name of the first parameter that holds NaN or infinity."""
+    import torch
+
+    for name, tensor in model.named_parameters():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            return str(name)
+    return None
+
+
 def hash_tokenizer(tokenizer: Any) -> str:
     """sha256 over what decides the tokens of a text: neither padding nor truncation do.
 

@@ -37,7 +37,6 @@ from fairopt.report.text import visible
 from fairopt.report.units import count
 
 NOT_COMPARABLE = "NOT COMPARABLE"
-MOST_NAMED = 4  # benchmarks in the line below the title; more are counted
 _EXIT = {
     "SHIP": (ExitCode.SHIP, "every limit was met"),
     "HOLD": (ExitCode.HOLD, "a limit was exceeded"),
@@ -76,6 +75,7 @@ class Page:
     meta: str
     headline: str
     lead: str
+    unasked: str  # which benchmarks had no part in it; empty where all had
     decision: str
     exit_code: int
     exit_meaning: str
@@ -105,7 +105,8 @@ def page(result: AuditResult) -> Page:
         base=visible(result.base),
         meta=_meta(result),
         headline=wording.headline(result),
-        lead=wording.lead(result),
+        lead=" ".join(filter(None, (wording.lead(result), wording.unasked(result)))),
+        unasked=wording.unasked(result),
         decision=what,
         exit_code=int(code),
         exit_meaning=meaning,
@@ -150,7 +151,7 @@ def _meta(result: AuditResult) -> str:
         f"{visible(b.get('title', name))} {replay.thousands(b.get('n_items', '?'))} items"
         for name, b in result.benchmarks.items()
     )
-    if len(result.benchmarks) > MOST_NAMED:
+    if len(result.benchmarks) > wording.MOST_NAMED:
         n_items = sum(int(b.get("n_items", 0)) for b in result.benchmarks.values())
         data = f"{count(len(result.benchmarks), 'benchmark')}, {count(n_items, 'item')}"
     policy = f"policy {visible(result.policy_name)} {comparable.short(result.policy_hash)}"

@@ -25,6 +25,8 @@ def print_verdict(page: Page, file: TextIO | None = None) -> None:
     if not console.is_terminal:
         console = Console(file=file, highlight=False, width=WIDTH, color_system=None)
     console.print(Text(page.headline, style="bold"))
+    if page.unasked:
+        console.print(Text(page.unasked))
     if not page.cards:
         console.print(Text(page.checks_sentence))
         return

@@ -21,6 +21,7 @@ _QUANTITIES = {
     "ratio": "{place} kept {estimate} of the base model’s value",
     "excess_churn": "{place} changed {estimate} more answers than a rerun of the base model",
 }
+MOST_NAMED = 4  # benchmarks in one sentence; more are counted
 HARDLY = 100  # times the items there are: a number that nobody can collect
 LOSS_WARNING = math.log(2)  # nats per token: perplexity has doubled
 
@@ -63,6 +64,16 @@ def lead(result: AuditResult) -> str:
         f"Each variant was assessed against {how_many} of the policy, on the same items as the base model. “May ship” "
         "means that every limit was met on these items; about anything else it says nothing."
     )
+
+
+def unasked(result: AuditResult) -> str:
+    """Which benchmarks were to be asked and were not; empty where all were."""
+    whole = [visible(name) for name in dict.fromkeys(one.benchmark for one in result.left_out if not one.n)]
+    if not whole:
+        return ""
+    named = whole[:MOST_NAMED] + ([f"{len(whole) - MOST_NAMED} more"] if len(whole) > MOST_NAMED else [])
+    of = count(len(whole) + len(result.benchmarks), "benchmark")
+    return f"{len(whole)} of {of} {_was(len(whole))} not asked and had no part in this: {listed(named)}."
 
 
 def why(variant: VariantResult) -> str:
@@ -205,13 +216,16 @@ def _was(n: int) -> str:
 
 
 def _loss(variant: VariantResult) -> str:
+    most = sorted(losses(variant), key=lambda loss: loss.base - loss.variant)
     risen = [
         f"from {loss.base:.2f} to {loss.variant:.2f} on {visible(loss.benchmark)}"
-        for loss in losses(variant)
+        for loss in most
         if loss.variant - loss.base >= LOSS_WARNING
     ]
     if not risen:
         return ""
+    if len(risen) > MOST_NAMED:
+        risen = [*risen[:MOST_NAMED], f"on {len(risen) - MOST_NAMED} more"]
     return f"Loss in nats per token rose {listed(risen)}: preferences of a model in this state say little."
 
 

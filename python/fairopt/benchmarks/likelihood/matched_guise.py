@@ -170,7 +170,9 @@ class MatchedGuise(Benchmark):
         _, others = self._pairs(verified(self.name, self.source, data))
         path = f"dialect/pairs/{self.levels['pairs']}.txt"
         return [
-            LeftOut(f"{path}, pair {number}", f"pair {asked} says the same in another person")
+            LeftOut(
+                f"{path}, pair {number} (as {asked})", "another pair, which is asked, says the same in another person"
+            )
             for number, asked in sorted(others.items())
         ]
 

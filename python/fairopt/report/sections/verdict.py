@@ -132,6 +132,9 @@ def _size(variant: VariantResult) -> str:
         parts.append(f"{trimmed(variant.bits_per_weight)} bits per weight")
     if math.isfinite(variant.sparsity) and variant.sparsity > 0:
         parts.append(f"{percent(variant.sparsity, 0)} zeros")
-    for loss in losses(variant):
+    found = losses(variant)
+    for loss in found[: wording.MOST_NAMED]:
         parts.append(f"loss on {visible(loss.benchmark)} {loss.base:.2f} → {loss.variant:.2f} nats per token")
+    if len(found) > wording.MOST_NAMED:
+        parts.append(f"loss on {len(found) - wording.MOST_NAMED} more below, under size and quality")
     return " · ".join(parts)
