@@ -18,6 +18,15 @@
     root.dataset.theme = (root.dataset.theme || system) === "dark" ? "light" : "dark";
   });
 
+  // A link to the heading of what is folded opens it.
+  const unfold = () => {
+    const heading = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const next = heading && heading.nextElementSibling;
+    if (next && next.matches("details")) next.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
   // Sortable tables: a real button in each header.
   for (const table of all("table[data-sort]")) {
     all("thead th", table).forEach((header, column) => {
