@@ -15,6 +15,7 @@ from fairopt.audit.result import (
     Decision,
     Gap,
     GateResult,
+    LeftOut,
     MetricResult,
     Reanalysis,
     ReliabilityBin,
@@ -227,3 +228,20 @@ def _trend(group: str) -> Trend:
         0.0003,
         "",
     )
+
+
+def suite() -> AuditResult:
+    """As many metrics with limits as a suite has, and reasons why items were not asked."""
+    made = full()
+    variants = tuple(
+        replace(
+            v,
+            metrics=tuple(replace(m, id=f"{m.id}{copy}") for copy in range(4) for m in v.metrics),
+            gates=tuple(
+                replace(g, id=f"{g.id}{copy}", metric=f"{g.metric}{copy}") for copy in range(4) for g in v.gates
+            ),
+        )
+        for v in made.variants
+    )
+    reasons = tuple(LeftOut("crows_pairs", f"reason {k}", 3, ("1", "2")) for k in range(20))
+    return replace(made, variants=variants, left_out=(LeftOut("weat", "no words", 0, ()), *reasons))

@@ -34,6 +34,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = (
         samples.realistic,
         report_samples_full.full,
+        report_samples_full.suite,
         samples.hostile,
         samples.many,
         samples.undefined,
@@ -57,6 +58,7 @@ def requests(browser: Chromium) -> list[str]:
     [
         ("realistic", (360, 390, 820, 1280)),
         ("full", (360, 390, 820, 1280)),
+        ("suite", (360, 390, 1280)),
         ("hostile", (360, 1280)),
         ("many", (360, 1280)),
         ("undefined", (390,)),
@@ -79,6 +81,17 @@ def test_opens_quietly_and_fits_every_width(browser, reports, name, widths):
         assert browser.run(cut) == 0, f"a forest is cut off at {width}"
         assert complaints(browser) == []
         assert requests(browser) == [reports[name].resolve().as_uri()]
+
+
+def test_a_link_opens_what_a_long_report_folds(browser, reports):
+    browser.open(reports["suite"])
+    link = "document.querySelector('.glance a')"
+    shown = f"document.querySelector({link}.hash).nextElementSibling.querySelector('.forest').checkVisibility()"
+    assert browser.run(shown) is False
+    browser.run(f"{link}.click()")
+    browser.run(NEXT_FRAME)
+    assert browser.run(shown) is True
+    assert browser.run("document.documentElement.scrollHeight") < 20_000
 
 
 def test_text_has_contrast_in_both_themes(browser, reports):
