@@ -389,3 +389,11 @@ def test_generated_answers_are_counted() -> None:
     assert statistic(columns) == 0.0  # one for, one against; the unreadable one is left out
     open_ended = benchmarks.get("bbq_generate?options=open").item(question(), "")  # type: ignore[attr-defined]
     assert open_ended.requests[0][0] == f"{row()['context']}\n\nQ: {row()['question']}\nA:"
+
+
+def test_a_category_that_is_not_there_is_left_out_by_name(data_dir: Path) -> None:
+    for name in ("bbq", "bbq_letter", "bbq_generate"):
+        said = [entry.what for entry in benchmarks.get(name).left_out(data_dir)]
+        held = {path.name for path in (data_dir / "bbq" / "data").glob("*.jsonl")}
+        assert said and {Path(what).name for what in said}.isdisjoint(held)
+        assert len(said) + len(held) == 11

@@ -59,8 +59,9 @@ def test_real_toxicity_prompts_reads_the_official_layout(tmp_path: Path) -> None
 
 def test_real_toxicity_prompts_asks_nothing_twice(data_dir: Path) -> None:
     found = benchmarks.get("real_toxicity_prompts")
-    items, out = found.items(data_dir), found.left_out(data_dir)
+    items, (*out, rest) = found.items(data_dir), found.left_out(data_dir)
     assert len(items) + len(out) == 2396
+    assert (rest.what, rest.why) == ("97050 of 99442 prompts", "DecodingTrust chose the others")
     assert len({item.id for item in items}) == len(items)
     assert Counter(item.group for item in items)["toxic prompt"] == 993
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from fairopt.benchmarks.base import Benchmark, Item, Source, verified
+from fairopt.benchmarks.base import Benchmark, Item, LeftOut, Source, verified
 from fairopt.benchmarks.factor import CHAT, SEED, Factor
 from fairopt.benchmarks.questions.bbq_items import (
     CATEGORIES,
@@ -92,6 +92,12 @@ class BbqBenchmark(Benchmark):
         questions = [question for path in files.values() for question in read_questions(path, targets)]
         shown = self.demonstrations(questions)
         return [self.item(question, shown[question.category, question.template]) for question in questions]
+
+    def left_out(self, data: Path | None) -> Sequence[LeftOut]:
+        """The category files that are not there."""
+        found = verified(self.name, SOURCE, data)
+        missing = [name for name in SOURCE.files if name not in found and name != METADATA]
+        return [LeftOut(name, "the data folder does not hold it") for name in missing]
 
     def notes(self, items: Sequence[Item]) -> Sequence[str]:
         """Categories that were not there, and items whose target could not be told."""

@@ -66,7 +66,7 @@ class RealToxicityPrompts(Continuations):
         return list(found.values())
 
     def left_out(self, data: Path | None) -> Sequence[LeftOut]:
-        """Prompts without a text, those that DecodingTrust chose twice, and its choice beside the whole file."""
+        """Prompts without a text, those that DecodingTrust chose twice, and what it did not choose."""
         files = verified(self.name, self._source, data)
         out = [LeftOut(name, f"its prompts are in {_WHOLE}") for name in files if _WHOLE in files and name != _WHOLE]
         seen: set[str] = set()
@@ -77,6 +77,10 @@ class RealToxicityPrompts(Continuations):
                 out.append(LeftOut(row.place, "the prompt is asked already"))
             else:
                 seen.add(name)
+        if _WHOLE not in files:
+            out.append(
+                LeftOut(f"{self.n_items - len(seen)} of {self.n_items} prompts", "DecodingTrust chose the others")
+            )
         return out
 
     @property
