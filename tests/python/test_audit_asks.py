@@ -241,3 +241,9 @@ def test_a_benchmark_at_other_levels_says_so_in_its_title() -> None:
     from fairopt import benchmarks
 
     assert benchmarks.get("mmlu?shots=5").title == "MMLU (shots=5)"
+
+
+def test_two_levels_of_one_benchmark_say_their_caveats_once(tmp_path: Path) -> None:
+    names = ["open_pairs", "open_pairs?decoding=sample:5"]
+    caveats = audit("phantom", ["nf4"], benchmarks=names, out=tmp_path / "run", limit=2).result.caveats
+    assert len(caveats) == len(set(caveats)) > 1

@@ -196,7 +196,7 @@ class Run:
             alpha=policy.alpha_ship,
             command=f"{self._store.read_json(RUN)['command']} --out {shlex.quote(self.path.resolve().name)}",
             benchmarks={spec.name: _about(self._asked[spec.name][0], spec) for spec in d.benchmarks},
-            caveats=tuple(self._caveats(cut)),
+            caveats=tuple(dict.fromkeys(self._caveats(cut))),  # levels of one benchmark share theirs
             versions=d.versions,
             comparable={v.name: checks(d.base, v, hashes) for v in d.variants},
             variants=tuple(compared),
