@@ -247,3 +247,11 @@ def test_two_levels_of_one_benchmark_say_their_caveats_once(tmp_path: Path) -> N
     names = ["open_pairs", "open_pairs?decoding=sample:5"]
     caveats = audit("phantom", ["nf4"], benchmarks=names, out=tmp_path / "run", limit=2).result.caveats
     assert len(caveats) == len(set(caveats)) > 1
+
+
+def test_what_is_left_out_does_not_say_where_the_data_lies(data_dir: Path) -> None:
+    from fairopt.audit.selection import select
+
+    found = select(["winobias", "real_toxicity_prompts"], None, {}, data=data_dir, limit=5)
+    assert {one.benchmark for one in found.omitted if ", line " in one.what} == {"winobias", "real_toxicity_prompts"}
+    assert not [one for one in found.omitted if str(data_dir) in one.what + one.why]

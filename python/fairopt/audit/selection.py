@@ -87,6 +87,10 @@ def select(
     wanted, folder = _wanted(names, suite, factors), None if data is None else Path(data)
     _check_ids([one.benchmark for one in wanted])
     _check_folder(wanted, data_folder(folder))
+
+    def inside(text: str) -> str:  # a run is the same wherever the data lies
+        return text.replace(f"{data_folder(folder)}{os.sep}", "")
+
     for one in wanted:
         name = one.benchmark.name
         try:
@@ -94,12 +98,12 @@ def select(
         except MissingData as error:
             if not one.suite:
                 raise
-            omitted.append(Omission(name, WHOLE, str(error)))
+            omitted.append(Omission(name, WHOLE, inside(str(error))))
             continue
         chosen, why = _chosen(items, one, limit)
         kept = {item.id for item in chosen}
         asked.append((one.benchmark, chosen))
-        omitted += [Omission(name, out.what, out.why) for out in one.benchmark.left_out(folder)]
+        omitted += [Omission(name, inside(out.what), inside(out.why)) for out in one.benchmark.left_out(folder)]
         omitted += [Omission(name, item.id, why) for item in items if item.id not in kept]
     return _not_empty(Selection(asked, omitted, frozenset(one.benchmark.name for one in wanted if one.suite)))
 
