@@ -113,6 +113,9 @@ def test_a_level_of_chat_puts_the_template_around(pair: tuple[str, str], tmp_pat
     levels = {(level.level, level.id): level for level in found.compare(found.descriptor.variants[0].name).factors}
     assert set(levels) == {("defaults", "chatted/nats"), ("chat=on", "chatted/nats")}
     assert levels["chat=on", "chatted/nats"].base != levels["defaults", "chatted/nats"].base
+    plain, chat = found.compare(found.descriptor.variants[0].name).shift  # of the texts as they were asked
+    assert (plain.benchmark, chat.benchmark) == ("chatted", "chatted?chat=on")
+    assert plain.kl_mean != chat.kl_mean
 
 
 def test_a_chat_needs_a_template(tmp_path: Path) -> None:

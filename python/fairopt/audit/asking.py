@@ -35,7 +35,7 @@ Advance = Callable[[int], None]  # told how many requests are done; told 0, it k
 
 
 @dataclass(frozen=True)
-class Asked:
+class Answered:
     """What came back."""
 
     given: list[list[Any]]  # of each item, one an request
@@ -44,7 +44,7 @@ class Asked:
 
 def ask(
     model: LoadedModel, base: LoadedModel, how: Ask, items: Sequence[Item], options: ScoreOptions, advance: Advance
-) -> Asked:
+) -> Answered:
     """Answers to all requests of the items. ``base``, the uncompressed model, reads what ``model`` wrote."""
     if isinstance(how, LogLikelihood):
         answers, truncated = _loglikelihood(model, how, items, options, advance)
@@ -59,15 +59,20 @@ def ask(
     else:
         answers, truncated = _similarity(model, how, items, options, advance)
     ends = accumulate((len(item.requests) for item in items), initial=0)
-    return Asked([answers[start:end] for start, end in pairwise(ends)], truncated)
+    return Answered([answers[start:end] for start, end in pairwise(ends)], truncated)
 
 
 def _requests(items: Sequence[Item]) -> list[tuple[str, str]]:
     return [request for item in items for request in item.requests]
 
 
-def _in_chat(model: LoadedModel, items: Sequence[Item]) -> list[tuple[str, str]]:
-    """The requests with the template around their contexts; an answer after white space begins without its space."""
+def requests(model: LoadedModel, how: LogLikelihood | Generate, items: Sequence[Item]) -> list[tuple[str, str]]:
+    """What the model is asked, as texts.
+
+    In a chat the template stands around each context; an answer after white space begins without its space.
+    """
+    if not how.chat:
+        return _requests(items)
     from fairopt.models.chat import chat_prompt
 
     found = []
@@ -83,8 +88,8 @@ def _loglikelihood(
 ) -> tuple[list[Any], int]:
     from fairopt.models.loglikelihood import loglikelihood
 
-    requests = _in_chat(model, items) if how.chat else _requests(items)
-    found = loglikelihood(model.model, model.tokenizer, requests, options, keep_spaces=how.chat, advance=advance)
+    asked = requests(model, how, items)
+    found = loglikelihood(model.model, model.tokenizer, asked, options, keep_spaces=how.chat, advance=advance)
     rows = zip(found.ll.tolist(), found.n_tokens.tolist(), found.greedy.tolist(), strict=True)
     return [Answer(*row) for row in rows], found.truncated
 
@@ -125,11 +130,11 @@ def _similarity(
 ) -> tuple[list[Any], int]:
     from fairopt.models.similarity import similarity
 
-    requests = [(text, texts.split("\n")) for text, texts in _requests(items)]
+    asked = [(text, texts.split("\n")) for text, texts in _requests(items)]
     found = similarity(
         model.model,
         model.tokenizer,
-        requests,
+        asked,
         how.layer,
         how.pooling,
         token_budget=options.token_budget,
@@ -148,13 +153,13 @@ def _generate(
 ) -> tuple[list[Any], int]:
     from fairopt.models.generate import GenerateOptions, generate
 
-    requests = _in_chat(model, items) if how.chat else _requests(items)
+    asked = requests(model, how, items)
     keys = [f"{item.id}/{number}" for item in items for number in range(len(item.requests))]
     turn = slice(None, None, -1) if options.reverse else slice(None)
     written = generate(
         model.model,
         model.tokenizer,
-        [prompt for prompt, _ in requests][turn],
+        [prompt for prompt, _ in asked][turn],
         GenerateOptions(
             max_new_tokens=how.max_new_tokens,
             min_new_tokens=how.min_new_tokens,

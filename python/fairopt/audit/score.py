@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fairopt.audit.asking import ask, score_again
+from fairopt.audit.asking import ask, requests, score_again
 from fairopt.audit.claims import Leases
 from fairopt.audit.descriptor import Asking, Descriptor, ModelSpec
 from fairopt.audit.executors import board, ranks, run_jobs
@@ -22,7 +22,7 @@ from fairopt.audit.jobs import (
     speed_jobs,
 )
 from fairopt.audit.store import Store
-from fairopt.benchmarks import Generate, Item
+from fairopt.benchmarks import Generate, Item, LogLikelihood
 from fairopt.progress import progress
 
 if TYPE_CHECKING:
@@ -146,14 +146,21 @@ class _Worker:
     def _set_beside(self, job: ShiftJob, model: LoadedModel) -> None:
         from fairopt.models.divergence import divergence
 
-        block = _block(job, self._items)
-        requests = [request for item in block for request in item.requests]
-        found = divergence(self._base.model, model.model, model.tokenizer, requests, advance=self._advance)
+        how = self._asks[job.benchmark.name]
+        assert isinstance(how, LogLikelihood)  # others have no such job
+        found = divergence(
+            self._base.model,
+            model.model,
+            model.tokenizer,
+            requests(self._base, how, _block(job, self._items)),
+            keep_spaces=how.chat,
+            advance=self._advance,
+        )
         self._store.write_columns(job.path, dataclasses.asdict(found))
 
     def _time(self, job: SpeedJob, model: LoadedModel) -> None:
         from fairopt.audit.speed import measure
 
-        requests = [request for item in _block(job, self._items) for request in item.requests]
-        self._store.write_json(job.path, dataclasses.asdict(measure(self._base, model, requests)))
-        self._advance(len(requests))
+        asked = [request for item in _block(job, self._items) for request in item.requests]
+        self._store.write_json(job.path, dataclasses.asdict(measure(self._base, model, asked)))
+        self._advance(len(asked))

@@ -40,12 +40,14 @@ def divergence(
     requests: Sequence[Request],
     options: ScoreOptions | None = None,
     *,
+    keep_spaces: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> Divergence:
     """Set the models' distributions for each token of the continuations side by side.
 
     Both models read the same token trie. Rows of logits are held for a few positions at a time, so memory does not grow
     with the requests; logits are fp32 and what is done with them float64. The models must share ``tokenizer``.
+    ``keep_spaces`` is that of :func:`~fairopt.models.loglikelihood.loglikelihood`.
 
     Raises :class:`~fairopt.errors.InputError` as :func:`~fairopt.models.loglikelihood.loglikelihood` does, and where
     the models' windows or vocabularies differ.
@@ -55,10 +57,10 @@ def divergence(
 
     if advance is None:
         with progress("comparing", len(requests), "requests") as bar:
-            return divergence(base, variant, tokenizer, requests, options, advance=bar)
+            return divergence(base, variant, tokenizer, requests, options, keep_spaces=keep_spaces, advance=bar)
     options = options or ScoreOptions()
     _require_same(base, variant)
-    encoded = encode(tokenizer, requests, window(base))
+    encoded = encode(tokenizer, requests, window(base), keep_spaces=keep_spaces)
     found, by = sequences(encoded, reverse=options.reverse), common_engine([base, variant])
     asked = np.bincount(found.index, minlength=len(found))
     sums, largest = np.zeros((5, len(found))), np.zeros(len(found))
