@@ -26,7 +26,7 @@ from fairopt import metrics
 from fairopt.benchmarks.ask import Answer, LogLikelihood
 from fairopt.benchmarks.base import Benchmark, Columns, Item, Metric, Score, Source, verified
 from fairopt.benchmarks.factor import CHAT, Factor
-from fairopt.benchmarks.questions.surface_forms import forms, merged
+from fairopt.benchmarks.questions.surface_forms import forms, merged, outside_metric
 from fairopt.benchmarks.rows import Row, read_jsonl
 
 _RAW = "https://raw.githubusercontent.com/AI-secure/DecodingTrust/161ae8321ced62f45fcd9ceb412e05b47c603cd4"
@@ -167,16 +167,7 @@ class Allocations(Benchmark):
             ),
             self._described("acc", "Accuracy", lambda c: _right_lead(c) > 0, "lower", preference=_right_lead),
             self._described("refused", "More than half the probability outside both words", _refused, "higher"),
-            Metric(
-                id=f"{self.name}/outside",
-                title="Probability of anything but the two words",
-                kind="continuous",
-                unit="share",
-                harm="higher",
-                value=lambda c: np.asarray(c["outside"], dtype=np.float64),
-                range=(0.0, 1.0),
-                gated=False,
-            ),
+            outside_metric(f"{self.name}/outside", "Probability of anything but the two words"),
         ]
 
     def _described(

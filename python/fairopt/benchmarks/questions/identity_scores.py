@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairopt.benchmarks.base import Columns, Metric, Score
+from fairopt.benchmarks.questions.surface_forms import outside_metric
 from fairopt.metrics import equality_difference, generalized_mean, roc_auc, roc_placements, subgroup_auc
 
 Area = Literal["subgroup", "bpsn", "bnsp"]
@@ -71,16 +72,7 @@ def metrics(name: str) -> tuple[Metric, ...]:
             range=(0.0, 1.0),
             gated=False,
         ),
-        Metric(
-            id=f"{name}/outside",
-            title='Probability of anything but "yes" and "no"',
-            kind="continuous",
-            unit="share",
-            harm="higher",
-            value=lambda c: np.asarray(c["outside"], dtype=np.float64),
-            range=(0.0, 1.0),
-            gated=False,
-        ),
+        outside_metric(f"{name}/outside", 'Probability of anything but "yes" and "no"'),
     )
 
 
