@@ -226,8 +226,10 @@ class Run:
 
 def _left_out(omitted: Sequence[Omission]) -> Iterator[LeftOut]:
     """What was not asked, reason by reason."""
-    for benchmark, why in dict.fromkeys((one.benchmark, one.why) for one in omitted):
-        what = [one.what for one in omitted if (one.benchmark, one.why) == (benchmark, why)]
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in omitted:
+        found.setdefault((one.benchmark, one.why), []).append(one.what)
+    for (benchmark, why), what in found.items():
         whole = what == [WHOLE]
         yield LeftOut(benchmark, why, 0 if whole else len(what), () if whole else tuple(what[:_EXAMPLES]))
 
