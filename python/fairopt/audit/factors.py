@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fairopt.audit.result import FactorLevel, MetricResult, ScoreResult
 from fairopt.audit.rule import ALL
-from fairopt.benchmarks import Benchmark
-from fairopt.benchmarks.factor import parse
+from fairopt.benchmarks import Benchmark, without_levels
 
 DEFAULTS = "defaults"
 
@@ -16,7 +15,7 @@ def factor_levels(
     asked: Sequence[Benchmark], metrics: Sequence[MetricResult], scores: Sequence[ScoreResult]
 ) -> Iterator[FactorLevel]:
     """Every metric and score of a benchmark that was asked at several levels, at each of them, for all items."""
-    plain = [parse(benchmark.name)[0] for benchmark in asked]
+    plain = [without_levels(benchmark.name) for benchmark in asked]
     for name in dict.fromkeys(plain):
         several = [benchmark for benchmark, own in zip(asked, plain, strict=True) if own == name]
         if len(several) < 2:

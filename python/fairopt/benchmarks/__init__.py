@@ -134,6 +134,7 @@ __all__ = [
     "names",
     "register",
     "verified",
+    "without_levels",
 ]
 
 
@@ -222,14 +223,18 @@ def _is_loaded(name: str) -> bool:
     return is_loaded(name)
 
 
+def without_levels(name: str) -> str:
+    """The benchmark that a name means, whatever the levels; what follows the "?" of a table or of templates is none."""
+    columns = _is_table(name) or name.startswith(COUNTERFACTUAL)
+    return name if columns else factor.parse(name)[0]
+
+
 def get_all(asked: Sequence[str]) -> list[Benchmark]:
     """The benchmarks of these names. Of several levels of one benchmark the first takes part in the verdict."""
     found: list[Benchmark] = []
     seen: set[str] = set()
     for name in asked:
-        benchmark = get(name)
-        columns = _is_table(name) or name.startswith(COUNTERFACTUAL)  # what follows "?" is no level
-        plain = benchmark.name if columns else factor.parse(name)[0]
+        benchmark, plain = get(name), without_levels(name)
         found.append(benchmark.described() if plain in seen else benchmark)
         seen.add(plain)
     return found
