@@ -156,6 +156,32 @@ def test_threads_do_every_job_once(board: Board, monkeypatch: pytest.MonkeyPatch
     assert Counter(seen) == dict.fromkeys(range(40), 3)
 
 
+def test_the_folder_may_go_between_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes the last claim down removes the folder, maybe just when another worker has made sure it is there."""
+    board, make = FolderBoard(tmp_path / "claims"), os.mkdir
+    removed = []
+
+    def make_and_lose(path: Path) -> None:
+        make(path)
+        if not removed:
+            removed.append(path)
+            path.rmdir()
+
+    monkeypatch.setattr(os, "mkdir", make_and_lose)
+    assert board.claim("a", 0)
+    assert removed and not board.claim("a", 0)
+
+
+def test_a_lost_run_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        FolderBoard(tmp_path / "gone" / "claims").claim("a", 0)
+
+
+def test_taking_down_what_is_gone(tmp_path: Path) -> None:
+    FolderBoard(tmp_path / "claims").clear("a")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_job_is_free_again(tmp_path: Path) -> None:
     leases = Leases(FolderBoard(tmp_path / "claims"), 1000)
 

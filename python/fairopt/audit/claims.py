@@ -56,15 +56,14 @@ class FolderBoard:
 
     def claim(self, job: str, generation: int) -> bool:
         """See :class:`Board`."""
-        self._path.mkdir(exist_ok=True)
-        with suppress(FileExistsError):
-            handle = os.open(self._file(job, generation), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            try:
-                os.write(handle, worker().encode())
-            finally:
-                os.close(handle)
-            return True
-        return False
+        handle = self._create(self._file(job, generation))
+        if handle is None:
+            return False
+        try:
+            os.write(handle, worker().encode())
+        finally:
+            os.close(handle)
+        return True
 
     def beat(self, job: str, generation: int) -> None:
         """See :class:`Board`."""
@@ -87,10 +86,24 @@ class FolderBoard:
 
     def clear(self, job: str) -> None:
         """See :class:`Board`."""
-        for file in self._path.glob(f"{_name(job)}.*"):
-            file.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another worker has taken the folder down
+            for name in os.listdir(self._path):
+                if name.startswith(f"{_name(job)}."):
+                    (self._path / name).unlink(missing_ok=True)
         with suppress(OSError):  # claims of other jobs hang there, or it is gone
             self._path.rmdir()
+
+    def _create(self, file: Path) -> int | None:
+        """The new file, None where it is there already."""
+        while True:
+            with suppress(FileExistsError):
+                os.mkdir(self._path)
+            try:
+                return os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                return None
+            except FileNotFoundError:  # another worker took its last claim down, and the folder with it: make it again
+                continue
 
     def _file(self, job: str, generation: int) -> Path:
         return self._path / f"{_name(job)}.{generation}"
