@@ -19,7 +19,7 @@ namespace fairopt::ops {
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
-// The operators. Shapes, dtypes and errors are documented where users meet them: python/fairopt/ops.py.
+// The operators. Shapes, dtypes and errors are documented where users meet them: python/fairopt/ops/.
 std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::string format, std::int64_t block);
 Tensor dequantize_blockwise(const Tensor& codes, const Tensor& scales, const Tensor& zeros, std::string format,
                             std::int64_t block, std::int64_t cols, ScalarType dtype);

@@ -125,10 +125,10 @@ def test_every_operator_has_a_door_for_cuda_tensors(name: str) -> None:
 
 def test_a_second_copy_and_an_old_torch_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ImportError, match="operators must be loaded once, got a second copy at"):
-        ops._load_library(tmp_path / "libfairopt_ops.so")
+        _library.load(tmp_path / "libfairopt_ops.so")
     monkeypatch.setattr(torch, "__version__", "2.9.1")
     with pytest.raises(ImportError, match=r"torch must be 2\.10 or newer, got 2\.9\.1"):
-        ops._load_library(tmp_path / "libfairopt_ops.so")
+        _library.load(tmp_path / "libfairopt_ops.so")
 
 
 def test_a_missing_or_broken_library_says_so(tmp_path: Path) -> None:

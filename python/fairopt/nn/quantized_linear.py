@@ -1,4 +1,4 @@
-"""Modules over the tensor functions of :mod:`fairopt.ops`."""
+"""A linear layer whose weight stays quantised."""
 
 from __future__ import annotations
 

@@ -1,0 +1,29 @@
+"""Tensor functions: blockwise quantisation, the product with a quantised weight, pruning masks, scoring over a trie.
+
+Each is a dispatcher operator ``torch.ops.fairopt.<same name>`` with a fake kernel and, where there is something to
+differentiate, autograd: they work under ``torch.compile``, ``torch.export`` and in training scripts.
+
+Formats: ``int8``, ``int4_sym``, ``int4_asym``, ``nf4``, ``fp4`` (docs/formats.md has their definitions). A block is a
+multiple of 16 in [16, 4096]; blocks run along the last dimension and the last one of a row may be short. Inputs are
+never changed, but for the state of :func:`logsumexp_update`, and need not be contiguous; results are contiguous. Errors
+are ``ValueError`` with the text ``<op>: <argument> must be <requirement>, got <value>``; a CUDA tensor where the CUDA
+kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
+"""
+
+from __future__ import annotations
+
+from fairopt.ops.logsumexp_update import logsumexp_update
+from fairopt.ops.prune_mask import prune_mask, prune_mask_n_of_m
+from fairopt.ops.quantize_blockwise import dequantize_blockwise, quantize_blockwise
+from fairopt.ops.quantized_linear import quantized_linear
+from fairopt.ops.tree_attention import tree_attention
+
+__all__ = [
+    "dequantize_blockwise",
+    "logsumexp_update",
+    "prune_mask",
+    "prune_mask_n_of_m",
+    "quantize_blockwise",
+    "quantized_linear",
+    "tree_attention",
+]
