@@ -12,6 +12,7 @@ import torch
 from quantized import DTYPES, FORMATS, Weight, normal, quantized
 
 from fairopt import _core, ops
+from fairopt.ops import _library
 
 OPS = torch.ops.fairopt
 
