@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fairopt.compress.plan import plan
-from fairopt.compress.recipe import parse
+from fairopt.compress.recipe_text import parse
 from fairopt.errors import InputError
 
 

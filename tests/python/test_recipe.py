@@ -6,13 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Override, Quantize, Recipe, parse
+from fairopt.compress.recipe import (
+    QUANTIZERS,
+    WORD_OF_FORMAT,
+    Chain,
+    DynamicInt8,
+    Hadamard,
+    KeepNOfM,
+    KVCache,
+    LlmInt8,
+    Magnitude,
+    Override,
+    Quantize,
+    Recipe,
+    SmoothQuant,
+    Step,
+)
+from fairopt.compress.recipe_text import WORDS, parse
+from fairopt.compress.solver_options import Awq, Gptq, Hqq, RangeSearch, Rtn, SignRound
 from fairopt.errors import InputError
 
 NF4 = Quantize("nf4", 64)
 
 
-def only(*steps: Quantize | Magnitude) -> Recipe:
+def only(*steps: Step) -> Recipe:
     return Recipe(Chain(steps))
 
 
@@ -20,6 +37,23 @@ def only(*steps: Quantize | Magnitude) -> Recipe:
     ("text", "recipe"),
     [
         ("nf4", only(NF4)),
+        ("nf4:block=64,dq", only(Quantize("nf4", 64, double_quant=True))),
+        ("fp8", only(Quantize("fp8", None))),
+        ("int3", only(Quantize("int3_sym", 128))),
+        ("int8:row", only(Quantize("int8", None))),
+        ("int4:sym_signed8,g=32", only(Quantize("int4_sym_signed8", 32))),
+        ("gptq:int4,g=32", only(Quantize("int4_sym", 32, solver=Gptq()))),
+        ("gptq:int4,act_order=static,g=32", only(Quantize("int4_sym", 32, solver=Gptq("static")))),
+        ("awq:int4,clip=false", only(Quantize("int4_sym", 128, solver=Awq(clip=False)))),
+        ("hqq:int4", only(Quantize("int4_asym_float", 128, solver=Hqq()))),
+        ("w8a8", only(DynamicInt8())),
+        ("smoothquant:w8a8", only(SmoothQuant(), DynamicInt8())),
+        ("smoothquant:alpha=0.8+int8", only(SmoothQuant(0.8), Quantize("int8", 128))),
+        ("hadamard:int4,g=32", only(Hadamard(), Quantize("int4_sym", 32))),
+        ("llm_int8", only(LlmInt8(6.0))),
+        ("kv4", Recipe(None, kv_cache=KVCache(4))),
+        ("kv8:group=64,residual=128", Recipe(None, kv_cache=KVCache(8))),
+        ("int4+kv4;keep=a", Recipe(Chain((Quantize("int4_sym", 128),)), (), ("a",), KVCache(4))),
         ("nf4:block=32", only(Quantize("nf4", 32))),
         ("fp4", only(Quantize("fp4", 64))),
         ("int8", only(Quantize("int8", 128))),
@@ -57,19 +91,46 @@ def test_canonical_text_leaves_defaults_out_and_orders_options() -> None:
 
 
 blocks = st.integers(1, 256).map(lambda n: 16 * n)
-quantizers = st.builds(
-    Quantize, st.sampled_from(["nf4", "fp4", "int8", "int4_sym", "int4_asym"]), blocks, st.booleans()
+solvers = st.sampled_from(
+    [
+        Rtn(),
+        RangeSearch(),
+        RangeSearch(20, 2.0),
+        Gptq(),
+        Gptq("static", 0.05),
+        Gptq("dynamic"),
+        Awq(clip=False),
+        SignRound(50),
+    ]
+)
+formats = st.sampled_from(sorted(WORD_OF_FORMAT))
+quantizers = (
+    st.builds(Quantize, formats, st.none() | blocks, st.booleans(), st.booleans(), solvers)
+    | st.builds(Quantize, st.sampled_from(["int2_asym_float", "int4_asym_float"]), blocks, solver=st.just(Hqq(0.5)))
+    | st.just(DynamicInt8())
+    | st.builds(LlmInt8, st.sampled_from([6.0, 5.5, 100.0]))
+)
+transforms = st.builds(SmoothQuant, st.sampled_from([0.0, 0.5, 0.75, 1.0])) | st.builds(Hadamard, st.booleans())
+caches = st.builds(
+    lambda bits, group, flushes: KVCache(bits, group, flushes * group),
+    st.sampled_from([2, 3, 4, 8]),
+    st.sampled_from([16, 32, 64]),
+    st.integers(0, 4),
 )
 n_of_m = st.integers(2, 32).flatmap(lambda m: st.builds(KeepNOfM, st.integers(1, m - 1), st.just(m)))
 ratios = st.floats(0, 1, exclude_min=True, exclude_max=True)
 magnitudes = st.builds(Magnitude, ratios | n_of_m)
 chains = st.builds(
-    lambda prunes, last: Chain((*prunes, last)), st.lists(magnitudes, max_size=2), quantizers | magnitudes
+    lambda steps, last: Chain((*steps, last)), st.lists(magnitudes | transforms, max_size=2), quantizers | magnitudes
 )
 globs = st.text("abcdefghij_.*?[]!-0123456789", min_size=1).filter(lambda glob: glob != "keep")
 overrides = st.lists(st.builds(Override, globs, chains), max_size=3).map(tuple)
 keeps = st.lists(globs, max_size=3).map(tuple)
-recipes = st.builds(Recipe, chains, overrides, keeps) | st.builds(Recipe, st.none(), overrides.filter(bool), keeps)
+recipes = (
+    st.builds(Recipe, chains, overrides, keeps, st.none() | caches)
+    | st.builds(Recipe, st.none(), overrides.filter(bool), keeps)
+    | st.builds(Recipe, st.none(), overrides, keeps, caches)
+)
 
 
 @given(recipes)
@@ -82,7 +143,7 @@ def test_the_mapping_of_a_recipe_reads_as_the_recipe(recipe: Recipe) -> None:
     if len({override.glob for override in recipe.overrides}) < len(recipe.overrides):
         return  # a mapping has each glob once
     mapping = {
-        "default": str(recipe.chain) if recipe.chain else None,
+        "default": "+".join(map(str, filter(None, (recipe.chain, recipe.kv_cache)))) or None,
         "overrides": {override.glob: str(override.chain) for override in recipe.overrides},
         "keep": list(recipe.keep),
     }
@@ -104,20 +165,29 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
         ("", "step must be a word, got nothing at column 1 of ''"),
         (
             "nf5",
-            "step must be one of fp4, int4, int8, magnitude, nf4, got 'nf5' at column 1 of 'nf5'; did you mean nf4?",
+            f"step must be one of {', '.join(sorted(WORDS))}, got 'nf5' at column 1 of 'nf5'; "
+            "did you mean nf4 or int5?",
         ),
-        ("nf4:g=32", "nf4 option must be one of block=N, pad, got 'g' at column 5 of 'nf4:g=32'"),
+        ("nf4:g=32", "nf4 option must be one of block=, dq, pad, row, got 'g' at column 5 of 'nf4:g=32'"),
         (
             "magnitude:0.5+int4:asim",
-            "int4 option must be one of asym, g=N, pad, sym, got 'asim' at column 20 of 'magnitude:0.5+int4:asim'; "
-            "did you mean asym or sym?",
+            "int4 option must be one of asym, asym_float, dq, g=, pad, row, sym, sym_7, sym_no_clip, sym_signed8, "
+            "tinygemm, got 'asim' at column 20 of 'magnitude:0.5+int4:asim'; did you mean asym or sym?",
         ),
         ("int4:g=32,g=64", "int4 option must be given once, got 'g' at column 11 of 'int4:g=32,g=64'"),
         ("int4:sym,asym", "int4 option must be given once, got 'asym' at column 10 of 'int4:sym,asym'"),
         ("int8:g=x", "int8 g must be whole numbers, got 'x' at column 6 of 'int8:g=x'"),
-        ("nf4:block=60", "nf4 block must be a multiple of 16 from 16 to 4096, got 60 at column 1 of 'nf4:block=60'"),
-        ("int8:g=8192", "int8 g must be a multiple of 16 from 16 to 4096, got 8192 at column 1 of 'int8:g=8192'"),
-        ("nf4:pad=1", "nf4 option must be one of block=N, pad, got 'pad' at column 5 of 'nf4:pad=1'"),
+        ("nf4:block=60", "nf4 block must be a multiple of 16 from 16, got 60 at column 1 of 'nf4:block=60'"),
+        ("int8:g=0", "int8 g must be a multiple of 16 from 16, got 0 at column 1 of 'int8:g=0'"),
+        ("int8:g=32,row", "int8 option must be given once, got 'row' at column 11 of 'int8:g=32,row'"),
+        ("gptq", f"gptq format must be one of {', '.join(QUANTIZERS)}, got nothing at column 5 of 'gptq'"),
+        ("gptq:int4,damp=x", "gptq damp must be a number, got 'x' at column 1 of 'gptq:int4,damp=x'"),
+        ("awq:int4,clip=no", "awq clip must be one of true, false, got 'no' at column 1 of 'awq:int4,clip=no'"),
+        ("hqq:nf4", "hqq format must have float zero points, got 'nf4' at column 1 of 'hqq:nf4'"),
+        ("hadamard", "hadamard must be followed by a quantiser, got nothing after it at column 1 of 'hadamard'"),
+        ("kv4:residual=9", "kv4 residual must be a multiple of group = 64, got 9 at column 1 of 'kv4:residual=9'"),
+        ("kv4+nf4", "text must be '+' or ';' or the end, got '+' at column 4 of 'kv4+nf4'"),
+        ("nf4:pad=1", "nf4 option must be one of block=, dq, pad, row, got 'pad' at column 5 of 'nf4:pad=1'"),
         (
             "magnitude",
             "magnitude amount must be a ratio (0.5) or n:m (2:4), got 'magnitude' at column 1 of 'magnitude'",
@@ -146,9 +216,9 @@ def test_what_cannot_be_read_is_named_with_its_column(text: str, message: str) -
     assert str(error.value) == f"recipe: {message}"
 
 
-@pytest.mark.parametrize("word", ["gptq:int4,g=128", "awq:int4", "wanda:2:4", "sparsegpt:0.5", "hqq", "kv4"])
+@pytest.mark.parametrize("word", ["wanda:2:4", "sparsegpt:0.5", "kv5"])
 def test_words_of_other_methods_are_unknown(word: str) -> None:
-    with pytest.raises(InputError, match="step must be one of fp4, int4, int8, magnitude, nf4"):
+    with pytest.raises(InputError, match="step must be one of awq, fp4, fp8, gptq"):
         parse(word)
 
 
@@ -169,7 +239,7 @@ def test_what_a_mapping_cannot_say(mapping: dict[str, object], message: str) -> 
 
 
 def test_objects_are_checked_like_text() -> None:
-    with pytest.raises(InputError, match="format must be one of nf4, fp4, int8, int4_sym, int4_asym, got 'int4'"):
+    with pytest.raises(InputError, match=r"format must be one of nf4, fp4, fp8, .*, got 'int4'"):
         Quantize("int4", 64)
     with pytest.raises(InputError, match="at most one quantiser"):
         Chain((NF4, NF4))

@@ -11,7 +11,8 @@ from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.store import Facts
 from fairopt.compress.compress import compress
 from fairopt.compress.plan import plan
-from fairopt.compress.recipe import Recipe, parse
+from fairopt.compress.recipe import Recipe
+from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import has_record, record, stored_bytes
 from fairopt.errors import InputError
 from fairopt.models.loading import (

@@ -11,12 +11,11 @@ from fairopt.audit.paired import Paired
 from fairopt.audit.result import Trend
 from fairopt.audit.rule import ALL
 
-_BITS = {"int8": 8, "int4_sym": 4, "int4_asym": 4}  # of the integer formats, which differ in nothing else
-
 
 def dose(recipe: str) -> tuple[str, float] | None:
     """Family and dose of a recipe of one step; None where it has none."""
-    from fairopt.compress.recipe import Magnitude, Quantize, parse
+    from fairopt.compress.recipe import Magnitude, Quantize
+    from fairopt.compress.recipe_text import parse
 
     parsed = parse(recipe) if recipe else None
     if parsed is None or parsed.chain is None or parsed.overrides or len(parsed.chain.steps) != 1:
@@ -24,8 +23,8 @@ def dose(recipe: str) -> tuple[str, float] | None:
     step = parsed.chain.steps[0]
     if isinstance(step, Magnitude) and isinstance(step.amount, float):
         return "magnitude: sparsity", step.amount
-    if isinstance(step, Quantize) and step.format in _BITS:
-        return "int: bits", float(_BITS[step.format])
+    if isinstance(step, Quantize) and step.format.startswith("int"):
+        return f"{step.solver.word or 'int'}: bits", float(step.format[3])
     return None
 
 

@@ -82,7 +82,7 @@ def compress(
         fairopt compress ./model --recipe "magnitude:2:4+int8;keep=lm_head" --out small/
     """
     with _one_line_errors():
-        from fairopt.compress.recipe import parse
+        from fairopt.compress.recipe_text import parse
 
         parsed = parse(recipe)
         from fairopt.compress.compress import compress as run_compress

@@ -13,12 +13,33 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]  # one a line, the same keys in each
 
-RECIPES = {
-    "nf4": ("nf4, nf4:block=128", "4-bit NormalFloat codes with one scale a block"),
-    "fp4": ("fp4, fp4:block=32", "4-bit floating-point codes with one scale a block"),
-    "int8": ("int8, int8:g=64", "8-bit integers, symmetric, one scale a group"),
-    "int4": ("int4:g=32, int4:g=128,asym", "4-bit integers, symmetric or with a zero point a group"),
-    "magnitude": ("magnitude:0.5, magnitude:2:4", "set the smallest weights to zero, by share or n of every m"),
+RECIPES: dict[str, tuple[str, str]] = {
+    "nf4": (
+        "nf4, nf4:block=64,dq",
+        "normal-float 4 bit (QLoRA), a scale for every 64 weights; dq stores scales in 8 bits",
+    ),
+    "fp4": ("fp4, fp4:block=32", "4 bit float, the bitsandbytes table"),
+    "fp8": ("fp8, fp8:g=128", "8 bit float (e4m3), a scale for every row"),
+    "int2": ("int2:g=32, int2:g=64,asym", "2 bit integers"),
+    "int3": ("int3, int3:g=32,asym", "3 bit integers"),
+    "int4": ("int4, int4:g=32,asym", "4 bit integers; seven dialects (fairopt list formats)"),
+    "int5": ("int5, int5:g=64", "5 bit integers"),
+    "int6": ("int6, int6:g=64", "6 bit integers"),
+    "int8": ("int8, int8:row", "8 bit integers"),
+    "mse": ("mse:int4, mse:int3,g=32", "round to nearest in the range that loses least"),
+    "gptq": ("gptq:int4, gptq:int4,g=32,act_order=static", "second order rounding; needs calibration texts"),
+    "awq": ("awq:int4, awq:int4,g=32", "activation-aware scales and clipping; needs calibration texts"),
+    "hqq": ("hqq:int4, hqq:int3,g=64", "float zero points by half-quadratic splitting; needs no data"),
+    "signround": ("signround:int4, signround:int4,g=32,steps=200", "learned rounding; needs calibration texts"),
+    "smoothquant": ("smoothquant+w8a8, smoothquant:alpha=0.8+w8a8", "move outliers from activations to weights first"),
+    "hadamard": ("hadamard+int4, hadamard:online+int4:g=32", "rotate activations and weights first"),
+    "w8a8": ("w8a8, smoothquant+w8a8", "8 bit weights and activations"),
+    "llm_int8": ("llm_int8, llm_int8:threshold=5", "8 bit weights and activations, outliers in floating point"),
+    "magnitude": ("magnitude:0.5, magnitude:2:4", "set the smallest half, or the smallest 2 of every 4, to zero"),
+    "kv2": ("kv2, int4+kv2", "keys and values of the attention in 2 bits"),
+    "kv3": ("kv3, int4+kv3", "keys and values of the attention in 3 bits"),
+    "kv4": ("kv4, int4+kv4", "keys and values of the attention in 4 bits"),
+    "kv8": ("kv8, kv8:group=32,residual=64", "keys and values of the attention in 8 bits"),
 }
 OWN = {  # benchmarks of the user's: docs/audit.md
     "file:PATH": "Your own table: CSV, TSV, JSONL or Parquet",
@@ -63,7 +84,7 @@ def listing(kind: str, name: str = "") -> Rows:
 
 
 def _recipes() -> Rows:
-    from fairopt.compress.recipe import WORDS
+    from fairopt.compress.recipe_text import WORDS
 
     return [{"word": word, "examples": RECIPES[word][0], "meaning": RECIPES[word][1]} for word in WORDS]
 

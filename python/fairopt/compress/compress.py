@@ -13,7 +13,9 @@ from fairopt import ops
 from fairopt.compress import record
 from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers, with_dense_weight
 from fairopt.compress.plan import plan
-from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Recipe, parse
+from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe
+from fairopt.compress.recipe_text import parse
+from fairopt.compress.solver_options import Rtn
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear
 from fairopt.progress import progress
@@ -60,12 +62,17 @@ def _compress_layer(layer: nn.Module, chain: Chain) -> nn.Module:
     for step in chain.steps:
         if isinstance(step, Magnitude):
             weight = weight.masked_fill(~_keep_mask(weight, step), 0)
-    if chain.quantize is None:
+    quantizer = chain.quantizer
+    if quantizer is None:
         return with_dense_weight(layer, weight)
-    format, block, pad = chain.quantize.format, chain.quantize.block, chain.quantize.pad
+    if not isinstance(quantizer, Quantize) or not isinstance(quantizer.solver, Rtn):
+        raise NotImplementedError(f"compress: {quantizer}")
     bias = layer.bias
     assert bias is None or isinstance(bias, torch.Tensor)
-    return QuantizedLinear.from_weight(weight, bias, format, block, pad=pad)
+    block = quantizer.block_of(weight.shape[1])
+    return QuantizedLinear.from_weight(
+        weight, bias, quantizer.format, block, pad=quantizer.pad or quantizer.block is None
+    )
 
 
 def _keep_mask(weight: torch.Tensor, step: Magnitude) -> torch.Tensor:

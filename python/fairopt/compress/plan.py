@@ -72,7 +72,7 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
     if weight.dtype not in _DTYPES:
         raise InputError(f"compress: weights must be float32, float16 or bfloat16, got {weight.dtype} in '{tensor}'")
     for step in chain.steps:
-        if isinstance(step, Quantize) and k % step.block and not step.pad:
+        if isinstance(step, Quantize) and step.block is not None and k % step.block and not step.pad:
             raise InputError(
                 f"compress: block must divide K = {k} of '{name}', got {step.block}"
                 " (choose another, or allow a short last block with 'pad')"
