@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import fairopt
-from fairopt.compress import storage
-from fairopt.compress.record import Record
+from fairopt.compress import weight_files
+from fairopt.compress.record import FileRecord, Record
 from fairopt.errors import InputError
 
 IDS = torch.arange(32)[None]
@@ -92,7 +92,7 @@ def test_round_trip_gives_the_same_bits(make: Callable[[], nn.Module], recipe: s
     loaded = fairopt.load(tmp_path / "model")
     assert torch.equal(logits(model), logits(loaded))
     assert fairopt.record(loaded) == record
-    assert dataclasses.replace(record, file_bytes=None, file_sha256=None) == fairopt.record(model)
+    assert dataclasses.replace(record, files={}) == fairopt.record(model)
     assert record.file_bytes == (tmp_path / "model" / "model.safetensors").stat().st_size
     # The file is the tensors, eight bytes and a header: what the record calls bytes is what lies on disk.
     assert record.bytes < record.file_bytes < record.bytes + 20_000
@@ -205,7 +205,7 @@ def test_an_interrupt_leaves_nothing_and_the_old_model_stays(
         raise KeyboardInterrupt
 
     before = contents(saved)
-    monkeypatch.setattr(storage, "_sha256", interrupt)  # the weights are written by then
+    monkeypatch.setattr(weight_files, "sha256", interrupt)  # the weights are written by then
     with pytest.raises(KeyboardInterrupt):
         fairopt.save(compressed, saved)
     assert contents(saved) == before
@@ -229,7 +229,8 @@ def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -
     save_file(tensors, folder / "model.safetensors")
     record = Record.from_json((folder / "fairopt.json").read_text())
     file = folder / "model.safetensors"
-    record = dataclasses.replace(record, file_bytes=file.stat().st_size, file_sha256=storage._sha256(file))
+    honest = FileRecord(file.stat().st_size, weight_files.sha256(file))
+    record = dataclasses.replace(record, files={file.name: honest})
     (folder / "fairopt.json").write_text(record.to_json())
 
 
@@ -261,6 +262,17 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
         (edit("config.json", "LlamaForCausalLM", "Mystery"), r"one of transformers' own, got 'Mystery'"),
         (edit("config.json", "LlamaForCausalLM", "pipeline"), r"one of transformers' own, got 'pipeline'"),
         (edit("config.json", '"fairopt"', '"awq"'), r"must have quant_method 'fairopt' version 1, got 'awq' version 1"),
+        (
+            edit("config.json", '"version": 1', '"version": 2'),
+            r"must have quant_method .* 1, got .* version 2",
+        ),
+        (
+            edit("config.json", '"recipe"', '"magic"'),
+            r"must have the keys .*, got layers, magic, ",
+        ),
+        (edit("config.json", '"block"', '"blocks"'), r"layer '.*' in '.*config.json' must have block, format, got "),
+        (edit("config.json", '"nf4"', '"nf5"'), r"must have a known format and block: .* got 'nf5'"),
+        (edit("fairopt.json", '"model.safetensors"', '"weights"'), r"weights' must be there, got no such file"),
         (edit("config.json", "layers.0.mlp.up", "layers.0.mlp.pu"), r"layer must be a linear one .*mlp.pu_proj'"),
         (lambda f: rewrite(f, lambda t: t.pop("model.norm.weight")), r"1 missing and 0 others \(model.norm.weight"),
         (lambda f: rewrite(f, lambda t: t.update(x=torch.zeros(1))), r"0 missing and 1 others \(x"),

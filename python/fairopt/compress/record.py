@@ -6,7 +6,7 @@ import dataclasses
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, cast
 
@@ -33,6 +33,14 @@ class LayerRecord:
 
 
 @dataclass(frozen=True)
+class FileRecord:
+    """One weights file as it lies on disk."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Record:
     """Provenance of a compressed model. Sizes count tied tensors once."""
 
@@ -44,14 +52,18 @@ class Record:
     bits_per_weight: float  # over the compressed layers
     sparsity: float  # share of zeros over the compressed layers
     versions: Mapping[str, str]  # of what computed it
-    file_bytes: int | None = None  # of model.safetensors, once saved
-    file_sha256: str | None = None
+    files: Mapping[str, FileRecord] = field(default_factory=dict)  # name -> weights file, once saved
 
     def __str__(self) -> str:
         return (
             f"{self.recipe}: {len(self.layers)} layers at {self.bits_per_weight:.3g} bits per weight, "
             f"{self.sparsity:.1%} zeros; {self.bytes:,} bytes, {self.dense_bytes:,} before"
         )
+
+    @property
+    def file_bytes(self) -> int | None:
+        """Size of the weights on disk, file headers included; None before they are saved."""
+        return sum(file.bytes for file in self.files.values()) if self.files else None
 
     def to_json(self) -> str:
         """Indented JSON with the fields of this class."""
@@ -66,7 +78,8 @@ class Record:
                 name: LayerRecord(**{**layer, "shape": tuple(layer["shape"])})
                 for name, layer in fields.pop("layers").items()
             }
-            return cls(layers=layers, **fields)
+            files = {name: FileRecord(**file) for name, file in fields.pop("files").items()}
+            return cls(layers=layers, files=files, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"record: text must be the JSON of a Record, got {error!r}") from None
 

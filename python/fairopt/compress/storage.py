@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import nn
 
-from fairopt.compress.layers import dense_weight, linear_layers
+from fairopt.compress import quantization_config, weight_files
 from fairopt.compress.record import Record, attach, record, unique_state
 from fairopt.errors import InputError
-from fairopt.nn import QuantizedLinear
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-WEIGHTS, CONFIG, GENERATION, RECORD = "model.safetensors", "config.json", "generation_config.json", "fairopt.json"
+CONFIG, GENERATION, RECORD = "config.json", "generation_config.json", "fairopt.json"
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -39,8 +35,6 @@ TOKENIZER_FILES = (
     "chat_template*",
     "additional_chat_templates",
 )
-QUANT_METHOD = "fairopt"
-FORMAT_VERSION = 1
 
 
 def save(
@@ -88,16 +82,16 @@ def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
     What transformers does not store is computed from the configuration in fp32, as ``from_pretrained`` does: rotary
     tables that ``model.bfloat16()`` had rounded come back exact.
 
-    Every tensor must be there, once, in its shape, and the weights file must have the recorded hash. Raises
+    Every tensor must be there, once, in its shape, and every weights file must have the recorded hash. Raises
     :class:`~fairopt.errors.InputError` that names the file and what is wrong with it.
     """
     folder = Path(dir)
     if not (folder / RECORD).is_file():
         raise InputError(f"load: folder must hold a model saved by fairopt.save (with {RECORD}), got '{folder}'")
     stored = Record.from_json(_read(folder / RECORD))
-    tensors = _read_weights(folder / WEIGHTS, stored)
+    tensors = weight_files.read(folder, stored.files)
     model = _skeleton(folder)
-    _fill(model, tensors, folder / WEIGHTS)
+    _fill(model, tensors, folder)
     attach(model, stored)
     model.eval()
     return cast("PreTrainedModel", model)
@@ -106,7 +100,8 @@ def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
 def _check_replaceable(target: Path, tokenizer_files: tuple[str, ...]) -> None:
     """Refuse a folder with files that saving would delete without writing them anew."""
     present = os.listdir(target) if target.exists() else []
-    ours = (WEIGHTS, CONFIG, GENERATION, RECORD, *tokenizer_files)
+    weights = (weight_files.WEIGHTS, weight_files.SHARDS, weight_files.INDEX)
+    ours = (*weights, CONFIG, GENERATION, RECORD, *tokenizer_files)
     strangers = sorted(name for name in present if not any(fnmatchcase(name, pattern) for pattern in ours))
     if strangers or (present and RECORD not in present):
         what = ", ".join(strangers[:3]) or "another model"
@@ -114,21 +109,13 @@ def _check_replaceable(target: Path, tokenizer_files: tuple[str, ...]) -> None:
 
 
 def _write(model: PreTrainedModel, stored: Record, draft: Path, tokenizer: Any) -> Record:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in unique_state(model).items()}
-    try:
-        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
-    except SafetensorError as error:  # safetensors' own name for a failed write
-        raise OSError(str(error)) from None
+    written = weight_files.write(draft / weight_files.WEIGHTS, unique_state(model))
     _config_with_layers(model, stored.recipe).save_pretrained(draft)
     if model.can_generate():
         model.generation_config.save_pretrained(draft)
     if tokenizer is not None:
         _write_tokenizer(tokenizer, draft)
-    size = (draft / WEIGHTS).stat().st_size
-    saved = dataclasses.replace(stored, file_bytes=size, file_sha256=_sha256(draft / WEIGHTS))
+    saved = dataclasses.replace(stored, files={weight_files.WEIGHTS: written})
     (draft / RECORD).write_text(saved.to_json(), encoding="utf-8")
     return saved
 
@@ -137,18 +124,9 @@ def _config_with_layers(model: PreTrainedModel, recipe: str) -> Any:
     config = copy.deepcopy(model.config)
     config.architectures = [type(model).__name__]
     config.dtype = model.dtype
-    layers = {
-        name: {"format": module.format, "block": module.block}
-        for name, module in model.named_modules()
-        if isinstance(module, QuantizedLinear)
-    }
-    if layers:
-        config.quantization_config = {
-            "quant_method": QUANT_METHOD,
-            "version": FORMAT_VERSION,
-            "recipe": recipe,
-            "layers": layers,
-        }
+    quantization = quantization_config.describe(model, recipe)
+    if quantization is not None:
+        config.quantization_config = quantization
     return config
 
 
@@ -196,31 +174,6 @@ def _read(file: Path) -> str:
         raise InputError(f"load: '{file}' must be readable text, got {error}") from None
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        digest = hashlib.sha256()
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-        return digest.hexdigest()
-
-
-def _read_weights(file: Path, stored: Record) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not file.is_file():
-        raise InputError(f"load: '{file}' must be there, got no such file")
-    size = file.stat().st_size
-    if size != stored.file_bytes:
-        raise InputError(f"load: '{file}' must have its {stored.file_bytes} bytes, got {size}: truncated or replaced")
-    if _sha256(file) != stored.file_sha256:
-        raise InputError(f"load: '{file}' must have sha256 {stored.file_sha256}, got other contents: it is corrupt")
-    try:
-        return load_file(file)
-    except SafetensorError as error:
-        raise InputError(f"load: '{file}' must be a safetensors file, got {error}") from None
-
-
 def _skeleton(folder: Path) -> Any:
     """The model of ``config.json`` with its quantised layers in place and no weights yet."""
     import transformers
@@ -243,39 +196,23 @@ def _skeleton(folder: Path) -> Any:
     with no_init_weights():
         model: Any = model_class(config)
     if quantization is not None:
-        _swap_layers(model, quantization, folder / CONFIG)
+        quantization_config.put_layers(model, quantization, str(folder / CONFIG))
     model.tie_weights()
     if model.can_generate() and (folder / GENERATION).is_file():
         model.generation_config = transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
     return model
 
 
-def _swap_layers(model: nn.Module, quantization: Mapping[str, Any], config: Path) -> None:
-    if quantization.get("quant_method") != QUANT_METHOD or quantization.get("version") != FORMAT_VERSION:
-        found = f"{quantization.get('quant_method')!r} version {quantization.get('version')}"
-        raise InputError(
-            f"load: '{config}' must have quant_method {QUANT_METHOD!r} version {FORMAT_VERSION}, got {found}"
-        )
-    layers = linear_layers(model)
-    for name, spec in quantization["layers"].items():
-        if name not in layers:
-            raise InputError(f"load: layer must be a linear one of {type(model).__name__}, got {name!r} in '{config}'")
-        n, k = dense_weight(layers[name]).shape
-        bias = layers[name].bias is not None
-        quantized = QuantizedLinear(k, n, bias, format=spec["format"], block=spec["block"], device="meta")
-        model.set_submodule(name, quantized)
-
-
-def _fill(model: Any, tensors: dict[str, torch.Tensor], file: Path) -> None:
+def _fill(model: Any, tensors: dict[str, torch.Tensor], folder: Path) -> None:
     expected = unique_state(model)
     missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or extra:
         found = f"{len(missing)} missing and {len(extra)} others ({', '.join([*missing, *extra][:3])}, ...)"
-        raise InputError(f"load: '{file}' must hold exactly the tensors of {type(model).__name__}, got {found}")
+        raise InputError(f"load: '{folder}' must hold exactly the tensors of {type(model).__name__}, got {found}")
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
             shape = list(expected[name].shape)
-            raise InputError(f"load: tensor '{name}' must have shape {shape}, got {list(tensor.shape)} in '{file}'")
+            raise InputError(f"load: tensor '{name}' must have shape {shape}, got {list(tensor.shape)} in '{folder}'")
     # A tied tensor goes to all its names: the one that it is stored under need not be the one that others are tied to.
     stored_as: dict[int, str] = {}
     names = {name: stored_as.setdefault(id(t), name) for name, t in model.state_dict(keep_vars=True).items()}

@@ -1,0 +1,83 @@
+"""The ``quantization_config`` of a model's ``config.json``: which layers are stored quantised, and how.
+
+:func:`describe` writes it and :func:`put_layers` reads it, for :func:`fairopt.save`, :func:`fairopt.load`, the
+quantising of folders and transformers' ``from_pretrained`` (``fairopt.hf``) alike: it is understood here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from fairopt.compress.layers import dense_weight, linear_layers
+from fairopt.errors import InputError
+from fairopt.nn import QuantizedLinear
+
+METHOD = "fairopt"
+VERSION = 1
+_KEYS = {"quant_method", "version", "recipe", "layers"}
+_LAYER_KEYS = {"format", "block"}
+
+
+def describe(model: nn.Module, recipe: str) -> dict[str, Any] | None:
+    """The JSON object that :func:`put_layers` reads; None where no layer is quantised."""
+    layers = {
+        name: {"format": module.format, "block": module.block}
+        for name, module in model.named_modules()
+        if isinstance(module, QuantizedLinear)
+    }
+    if not layers:
+        return None
+    return {"quant_method": METHOD, "version": VERSION, "recipe": recipe, "layers": layers}
+
+
+def check(quantization: Mapping[str, Any], where: str) -> None:
+    """Refuse another method, another version, keys that are unknown or absent; ``where`` is named in the error."""
+    if quantization.get("quant_method") != METHOD or quantization.get("version") != VERSION:
+        found = f"{quantization.get('quant_method')!r} version {quantization.get('version')}"
+        raise InputError(f"load: '{where}' must have quant_method {METHOD!r} version {VERSION}, got {found}")
+    if quantization.keys() != _KEYS:
+        raise InputError(f"load: '{where}' must have the keys {_listed(_KEYS)}, got {_listed(quantization)}")
+    layers = quantization["layers"]
+    if not isinstance(layers, Mapping):
+        raise InputError(f"load: '{where}' must map layers to formats, got {layers!r}")
+    for name, spec in layers.items():
+        if not isinstance(spec, Mapping) or spec.keys() != _LAYER_KEYS:
+            raise InputError(f"load: layer '{name}' in '{where}' must have {_listed(_LAYER_KEYS)}, got {spec!r}")
+
+
+def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) -> None:
+    """Replace the layers of ``model`` that are stored quantised by empty ones on the meta device, ready to be filled.
+
+    Raises :class:`~fairopt.errors.InputError`, before anything is replaced, for what :func:`check` refuses, a name that
+    is no linear layer of ``model``, and a format or block that does not exist.
+    """
+    check(quantization, where)
+    layers = linear_layers(model)
+    replacements = {}
+    for name, spec in quantization["layers"].items():
+        if name not in layers:
+            raise InputError(f"load: layer must be a linear one of {type(model).__name__}, got {name!r} in '{where}'")
+        try:
+            replacements[name] = _empty(layers[name], spec)
+        except (ValueError, RuntimeError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"load: layer '{name}' in '{where}' must have a known format and block: {reason}"
+            ) from None
+    for name, layer in replacements.items():
+        model.set_submodule(name, layer)
+
+
+def _empty(layer: nn.Module, spec: Mapping[str, Any]) -> QuantizedLinear:
+    weight, bias = dense_weight(layer), layer.bias
+    n, k = weight.shape
+    return QuantizedLinear(
+        k, n, bias is not None, format=spec["format"], block=spec["block"], device="meta", dtype=weight.dtype
+    )
+
+
+def _listed(keys: Any) -> str:
+    return ", ".join(sorted(map(str, keys)))

@@ -1,0 +1,84 @@
+"""Weights on disk: one ``model.safetensors``, or shards with the index that transformers reads; both with hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairopt.compress.record import FileRecord
+from fairopt.errors import InputError
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+SHARDS = "model-*-of-*.safetensors"  # the pattern of `shard_name`
+
+
+def shard_name(number: int, count: int) -> str:
+    """File name of shard ``number``, counted from 1."""
+    return f"model-{number:05}-of-{count:05}.safetensors"
+
+
+def write(file: Path, tensors: Mapping[str, torch.Tensor]) -> FileRecord:
+    """Write one safetensors file; an :class:`OSError` when that fails, as for any other file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, file, metadata={"format": "pt"})
+    except SafetensorError as error:  # safetensors' own name for a failed write
+        raise OSError(str(error)) from None
+    return FileRecord(file.stat().st_size, sha256(file))
+
+
+def write_index(folder: Path, shard_of: Mapping[str, str], total_bytes: int) -> None:
+    """Write which tensor lies in which shard."""
+    index = {"metadata": {"total_size": total_bytes}, "weight_map": dict(sorted(shard_of.items()))}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path, files: Mapping[str, FileRecord]) -> dict[str, torch.Tensor]:
+    """All tensors of the recorded files, memory-mapped.
+
+    Raises :class:`~fairopt.errors.InputError` for a file that is not there, has another size or hash than recorded or
+    is no safetensors file, and for a tensor that lies in two files.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    if not files:
+        raise InputError(f"load: the record of '{folder}' must name its weight files, got none")
+    for name, recorded in files.items():
+        found = _read_file(folder / name, recorded)
+        if twice := sorted(found.keys() & tensors.keys()):
+            raise InputError(f"load: tensor must lie in one file, got '{twice[0]}' again in '{folder / name}'")
+        tensors |= found
+    return tensors
+
+
+def sha256(file: Path) -> str:
+    """Hash of a file's bytes."""
+    with file.open("rb") as stream:
+        digest = hashlib.sha256()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+def _read_file(file: Path, recorded: FileRecord) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not file.is_file():
+        raise InputError(f"load: '{file}' must be there, got no such file")
+    size = file.stat().st_size
+    if size != recorded.bytes:
+        raise InputError(f"load: '{file}' must have its {recorded.bytes} bytes, got {size}: truncated or replaced")
+    if sha256(file) != recorded.sha256:
+        raise InputError(f"load: '{file}' must have sha256 {recorded.sha256}, got other contents: it is corrupt")
+    try:
+        tensors: dict[str, Any] = load_file(file)
+    except SafetensorError as error:
+        raise InputError(f"load: '{file}' must be a safetensors file, got {error}") from None
+    return tensors
