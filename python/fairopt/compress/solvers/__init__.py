@@ -1,0 +1,1 @@
+"""Methods that choose codes with more care than rounding to nearest: one file each, all called as ``base`` says."""

@@ -1,0 +1,108 @@
+"""What a solver is: how the driver calls the methods that choose codes with more care than rounding to nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import nn
+
+from fairopt.compress.recipe import Chain, Quantize
+
+Observer = Callable[[str, torch.Tensor], None]  # a layer's name within the block, its input [..., K]
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The codes that a solver chose for one layer, and what it says about them.
+
+    ``loss`` and ``rtn_loss`` are the solver's own objective at its codes and at those of rounding to nearest in the
+    same format, so that their ratio says what solving was worth.
+    """
+
+    codes: torch.Tensor  # as ops.quantize_blockwise returns them
+    scales: torch.Tensor
+    zeros: torch.Tensor
+    loss: float
+    rtn_loss: float
+    order: torch.Tensor | None = None  # int64 [K]: column j of the codes multiplies x[order[j]]
+    notes: Mapping[str, float] = field(default_factory=dict)  # what else happened: damping that was needed, steps taken
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What calibration saw of one layer's inputs x."""
+
+    hessian: torch.Tensor  # [K, K] fp32, 2 / tokens * sum of x x^T: the curvature of the mean squared error of x W^T
+    tokens: int  # rows of x
+
+
+class LayerSolver(Protocol):
+    """Chooses the codes of one layer at a time. An instance holds the options of its recipe step."""
+
+    needs: Literal["nothing", "hessian"]
+
+    def solve(self, weight: torch.Tensor, quantize: Quantize, statistics: Statistics | None, seed: int) -> Solved:
+        """Codes of ``weight`` [N, K] fp32, which is not changed. ``statistics`` is None where nothing is needed."""
+        ...
+
+
+@dataclass(frozen=True)
+class BlockCall:
+    """How a calibration batch calls a decoder block: its hidden states, and all else as the model passes it."""
+
+    hidden: torch.Tensor  # [sequences, tokens, width] fp32
+    args: tuple[Any, ...] = ()  # those after the hidden states
+    kwargs: Mapping[str, Any] = field(default_factory=dict)  # masks, position embeddings, ...
+
+    def __call__(self, block: nn.Module) -> torch.Tensor:
+        """The hidden states that the block makes of these."""
+        output = block(self.hidden, *self.args, **self.kwargs)
+        hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
+        return hidden
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """One decoder block for a :class:`BlockSolver`: what it may change, and the data to judge by."""
+
+    name: str  # of the block within the model
+    block: nn.Module  # a dense fp32 copy in evaluation mode; a solver may change its parameters in place
+    chains: Mapping[str, Chain]  # layer name within the block -> its chain: only the layers that this step applies to
+    calls: Sequence[BlockCall]  # the calibration batches, as the compressed blocks before this one pass them on
+    seed: int
+
+    def layer(self, name: str) -> nn.Module:
+        """The linear layer (``nn.Linear`` or GPT-2's transposed ``Conv1D``) of that name."""
+        return self.block.get_submodule(name)
+
+    def run(self, observe: Observer | None = None) -> Iterator[torch.Tensor]:
+        """The block's outputs, batch by batch; ``observe`` sees what goes into the layers of ``chains``."""
+
+        def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+            return lambda module, inputs: observe(name, inputs[0].detach()) if observe else None
+
+        handles = [self.layer(name).register_forward_pre_hook(hook(name)) for name in self.chains] if observe else []
+        try:
+            for call in self.calls:
+                yield call(self.block)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def observe(self, observe: Observer) -> None:
+        """Run every batch for what the layers see."""
+        with torch.no_grad():
+            for _ in self.run(observe):
+                pass
+
+
+class BlockSolver(Protocol):
+    """Works on a whole block, before the layers of it are rounded one by one. An instance holds its step's options."""
+
+    def solve_block(self, task: BlockTask) -> Mapping[str, Solved]:
+        """Change the block's dense parameters so that rounding hurts less (scales folded into norms, rotations), or
+        choose codes: layer name -> :class:`Solved` for those it has finished. The others are rounded to nearest."""
+        ...
