@@ -15,6 +15,7 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def("prune_mask(Tensor score, SymInt prune) -> Tensor");
   m.def("prune_mask_n_of_m(Tensor score, int n, int m) -> Tensor");
   m.def("tree_attention(Tensor q, Tensor k, Tensor v, Tensor segments, Tensor runs, float scale) -> Tensor");
+  m.def("hadamard_transform(Tensor x, bool transpose=False) -> Tensor");
   m.def("logsumexp_update(Tensor logits, Tensor(a!) maximum, Tensor(b!) total) -> ()");
 }
 
@@ -25,6 +26,7 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("prune_mask", TORCH_BOX(&prune_mask));
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
   m.impl("tree_attention", TORCH_BOX(&tree_attention));
+  m.impl("hadamard_transform", TORCH_BOX(&hadamard_transform));
   m.impl("logsumexp_update", TORCH_BOX(&logsumexp_update));
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CPU, m) { implement(m); }

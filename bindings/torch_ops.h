@@ -29,6 +29,7 @@ Tensor prune_mask(const Tensor& score, std::int64_t prune);
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m);
 Tensor tree_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& segments, const Tensor& runs,
                       double scale);
+Tensor hadamard_transform(const Tensor& x, bool transpose);
 void logsumexp_update(const Tensor& logits, Tensor maximum, Tensor total);
 
 [[noreturn]] void refuse(const char* op, const char* argument, const std::string& requirement, const std::string& got);

@@ -12,6 +12,7 @@ kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
 
 from __future__ import annotations
 
+from fairopt.ops.hadamard_transform import hadamard_transform
 from fairopt.ops.logsumexp_update import logsumexp_update
 from fairopt.ops.prune_mask import prune_mask, prune_mask_n_of_m
 from fairopt.ops.quantize_blockwise import dequantize_blockwise, quantize_blockwise
@@ -20,6 +21,7 @@ from fairopt.ops.tree_attention import tree_attention
 
 __all__ = [
     "dequantize_blockwise",
+    "hadamard_transform",
     "logsumexp_update",
     "prune_mask",
     "prune_mask_n_of_m",

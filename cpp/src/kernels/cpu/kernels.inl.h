@@ -10,6 +10,7 @@
 #include "kernels/cpu/exp.inl.h"
 #include "kernels/cpu/tree_attention.inl.h"
 #include "kernels/cpu/logsumexp_update.inl.h"
+#include "kernels/cpu/hadamard_transform.inl.h"
 // clang-format on
 
 constexpr KernelTable make_table(const char* name) {
@@ -32,6 +33,7 @@ constexpr KernelTable make_table(const char* name) {
       .quantized_linear_scratch = &quantized_linear_scratch,
       .tree_attention = &tree_attention,
       .tree_attention_scratch = &tree_attention_scratch,
+      .hadamard_transform = &hadamard_transform,
       .logsumexp_update = &logsumexp_update,
   };
 }

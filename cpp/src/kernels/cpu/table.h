@@ -38,6 +38,14 @@ struct TreeAttention {
   float* out;  ///< [queries, heads, head_dim]
 };
 
+/// y = H x for one block of `order * power` values: the Kronecker product of `matrix` with Sylvester's, scaled.
+struct HadamardTransform {
+  const std::int8_t* matrix;  ///< [order, order] of +-1
+  std::int64_t order, power;
+  bool transpose;
+  float scale;
+};
+
 inline constexpr int kFormats = 5;         // entries of fairopt::Format, in its order
 inline constexpr int kBucketLowBits = 20;  // a magnitude's 31 bits = 11 that choose the bucket, and these
 inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
@@ -75,6 +83,9 @@ struct KernelTable {
   void (*tree_attention)(const TreeAttention& args, std::int64_t kv_head, std::int64_t first, std::int64_t last,
                          float* scratch);
   std::int64_t (*tree_attention_scratch)(const TreeAttention& args);
+
+  // hadamard_transform.inl.h: one block; x and y are different buffers.
+  void (*hadamard_transform)(const HadamardTransform& args, const float* x, float* y);
 
   // logsumexp_update.inl.h: one row.
   void (*logsumexp_update)(const float* logits, std::int64_t columns, float* maximum, float* total);
