@@ -1,7 +1,20 @@
-"""Modules over the tensor functions of :mod:`fairopt.ops`."""
+"""Modules over the tensor functions of :mod:`fairopt.ops`, and a quantised cache for keys and values."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from fairopt.nn.quantized_linear import QuantizedLinear
 
-__all__ = ["QuantizedLinear"]
+if TYPE_CHECKING:
+    from fairopt.nn.quantized_cache import QuantizedCache
+
+__all__ = ["QuantizedCache", "QuantizedLinear"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "QuantizedCache":  # it needs transformers, which takes seconds to import
+        from fairopt.nn.quantized_cache import QuantizedCache
+
+        return QuantizedCache
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
