@@ -28,6 +28,7 @@ PYTHON: dict[str, set[str]] = {
     "metrics": {"stats"},
     "nn": {"ops", "formats"},
     "compress": {"ops", "formats", "nn"},
+    "hf": {"compress", "nn", "ops"},
     "models": {"ops", "formats", "nn", "phantom"},
     "phantom": {"models"},
     "scorers": {"metrics", "models"},
@@ -37,7 +38,7 @@ PYTHON: dict[str, set[str]] = {
     "data": {"benchmarks"},
     "doctor": {"ops", "benchmarks"},
     "cli": {"audit", "benchmarks", "compress", "data", "doctor", "formats", "metrics", "models", "report", "scorers"},
-    "__init__": {"audit", "benchmarks", "compress", "data", "formats", "metrics", "nn", "ops", "phantom", "stats"},
+    "__init__": {"audit", "benchmarks", "compress", "data", "formats", "hf", "metrics", "nn", "ops", "phantom", "stats"},
     "__main__": {"cli"},
 }
 

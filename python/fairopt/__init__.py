@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairopt import _core as _core
-    from fairopt import data, formats, metrics, nn, ops, phantom, stats
+    from fairopt import data, formats, hf, metrics, nn, ops, phantom, stats
     from fairopt.audit.audit import audit
     from fairopt.audit.run import Run, open_run
     from fairopt.compress.compress import compress
@@ -28,6 +28,7 @@ _HOME = {
     "compress": "fairopt.compress",
     "data": "fairopt.data",
     "formats": "fairopt.formats",
+    "hf": "fairopt.hf",
     "load": "fairopt.compress.storage",
     "metrics": "fairopt.metrics",
     "nn": "fairopt.nn",
@@ -46,6 +47,7 @@ __all__ = [
     "compress",
     "data",
     "formats",
+    "hf",
     "load",
     "metrics",
     "nn",

@@ -12,44 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_models import gpt2, llama, logits, xlm_roberta
 from torch import nn
 
 import fairopt
 from fairopt.compress import weight_files
 from fairopt.compress.record import FileRecord, Record
 from fairopt.errors import InputError
-
-IDS = torch.arange(32)[None]
-
-
-def llama(tied: bool = True, dtype: torch.dtype = torch.float32) -> nn.Module:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, tie_word_embeddings=tied,
-    )  # fmt: skip
-    return LlamaForCausalLM._from_config(config, dtype=dtype).eval()
-
-
-def gpt2() -> nn.Module:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    torch.manual_seed(0)
-    return GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=64, n_layer=2, n_head=4)).eval()
-
-
-def xlm_roberta() -> nn.Module:
-    """Its head comes before its body: a tied tensor is stored under the head's name."""
-    from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
-
-    torch.manual_seed(0)
-    config = XLMRobertaConfig(
-        vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=40,
-    )  # fmt: skip
-    return XLMRobertaForMaskedLM(config).eval()
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +34,6 @@ def saved(compressed: nn.Module, tmp_path: Path) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
-def logits(model: nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        return model(IDS).logits
 
 
 @pytest.mark.parametrize(

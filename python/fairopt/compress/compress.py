@@ -48,16 +48,17 @@ def compress(model: Model, recipe: str | Mapping[str, object] | Recipe, *, seed:
     memo: dict[int, object] = {}
     with torch.no_grad(), progress("compress", len(chains), "layers") as advance:
         for name, chain in chains.items():
-            memo[id(layers[name])] = _compress_layer(layers[name], chain)
+            memo[id(layers[name])] = compress_layer(layers[name], chain)
             advance(1)
     result = copy.deepcopy(model, memo)
     if any(name in chains for name in dense_by_default(model)):
         _untie(result)
-    record.attach(result, record.describe(recipe, chains, model, result, seed))
+    record.attach(result, record.describe(recipe, chains, record.stored_bytes(model), result, seed))
     return result
 
 
-def _compress_layer(layer: nn.Module, chain: Chain) -> nn.Module:
+def compress_layer(layer: nn.Module, chain: Chain) -> nn.Module:
+    """A compressed copy of one linear layer, of the same kind or a :class:`~fairopt.nn.QuantizedLinear`."""
     weight = dense_weight(layer)
     for step in chain.steps:
         if isinstance(step, Magnitude):

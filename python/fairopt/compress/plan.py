@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers
-from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe
+from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe, Transform
+from fairopt.compress.solver_options import Hqq, RangeSearch, Rtn
 from fairopt.errors import InputError
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+_LAYER_SOLVERS = (Rtn, RangeSearch, Hqq)  # those that see a weight and nothing else
 
 
 def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
@@ -22,7 +24,7 @@ def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
     The output head and tied layers stay dense unless an override gives their full name. ``keep`` beats everything, and
     of several overrides that match a layer the last one wins. Raises :class:`~fairopt.errors.InputError` for a glob
     that matches nothing, no layer left to compress, a block or m that does not divide a layer's K, or weights that are
-    not finite numbers of a supported type.
+    not finite numbers of a supported type. Weights on the meta device are left to :func:`check_finite`, once read.
     """
     layers = linear_layers(model)
     dense = dense_by_default(model)
@@ -81,9 +83,28 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
             raise InputError(
                 f"compress: m must divide K = {k} of '{name}', got {step.amount} (keep={name} leaves it dense)"
             )
+    if weight.device.type != "meta":
+        check_finite(name, weight)
+
+
+def check_finite(name: str, weight: torch.Tensor) -> None:
+    """Refuse a weight of layer ``name`` that holds NaN or infinity."""
     bad = weight.numel() - int(torch.isfinite(weight).sum())
     if bad:
+        tensor = f"{name}.weight".lstrip(".")
         raise InputError(f"compress: weights must be finite, got {bad} NaN or infinite values in '{tensor}'")
+
+
+def check_layer_by_layer(recipe: Recipe) -> None:
+    """Refuse a recipe with a step that looks at more than the weight of one layer: calibration texts, neighbours."""
+    for chain in filter(None, [recipe.chain, *(override.chain for override in recipe.overrides)]):
+        for step in chain.steps:
+            beyond = not isinstance(step.solver, _LAYER_SOLVERS) if isinstance(step, Quantize) else False
+            if beyond or isinstance(step, Transform):
+                raise InputError(
+                    "compress: recipe must need no calibration and only one layer at a time to be applied while weights"
+                    f" are read, got '{step}' (load the model and use fairopt.compress)"
+                )
 
 
 def _names(layers: Iterable[str]) -> str:

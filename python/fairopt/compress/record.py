@@ -102,6 +102,12 @@ def attach(model: nn.Module, stored: Record) -> None:
     setattr(model, _ATTRIBUTE, stored)
 
 
+def detach(model: nn.Module) -> None:
+    """Forget the record: the model is no longer what it describes."""
+    if has_record(model):
+        delattr(model, _ATTRIBUTE)
+
+
 def unique_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """The state dict with each tied tensor once, under its first name."""
     unique: dict[int, tuple[str, torch.Tensor]] = {}
@@ -115,7 +121,7 @@ def stored_bytes(model: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in unique_state(model).values())
 
 
-def describe(recipe: Recipe, chains: Mapping[str, Chain], before: nn.Module, after: nn.Module, seed: int) -> Record:
+def describe(recipe: Recipe, chains: Mapping[str, Chain], dense_bytes: int, after: nn.Module, seed: int) -> Record:
     """The record of a compression that has just been done."""
     layers = {name: _describe_layer(after.get_submodule(name), chain) for name, chain in chains.items()}
     weights = {name: layer.shape[0] * layer.shape[1] for name, layer in layers.items()}
@@ -125,7 +131,7 @@ def describe(recipe: Recipe, chains: Mapping[str, Chain], before: nn.Module, aft
         seed=seed,
         layers=layers,
         bytes=stored_bytes(after),
-        dense_bytes=stored_bytes(before),
+        dense_bytes=dense_bytes,
         bits_per_weight=sum(layers[name].bits_per_weight * count for name, count in weights.items()) / total,
         sparsity=sum(layers[name].sparsity * count for name, count in weights.items()) / total,
         versions={

@@ -86,15 +86,20 @@ def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
     :class:`~fairopt.errors.InputError` that names the file and what is wrong with it.
     """
     folder = Path(dir)
-    if not (folder / RECORD).is_file():
+    stored = read_record(folder)
+    if stored is None:
         raise InputError(f"load: folder must hold a model saved by fairopt.save (with {RECORD}), got '{folder}'")
-    stored = Record.from_json(_read(folder / RECORD))
     tensors = weight_files.read(folder, stored.files)
     model = _skeleton(folder)
     _fill(model, tensors, folder)
     attach(model, stored)
     model.eval()
     return cast("PreTrainedModel", model)
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record in a folder; None where there is no such file."""
+    return Record.from_json(_read(folder / RECORD)) if (folder / RECORD).is_file() else None
 
 
 def _check_replaceable(target: Path, tokenizer_files: tuple[str, ...]) -> None:

@@ -1,0 +1,20 @@
+"""Doors into Hugging Face transformers and PEFT. Importing this module registers fairopt with both.
+
+Without the import transformers only warns that it does not know the method, skips the quantisation and fills the layers
+with random numbers; :func:`from_pretrained` imports and checks.
+"""
+
+from __future__ import annotations
+
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING, AUTO_QUANTIZER_MAPPING
+
+from fairopt.compress.quantization_config import METHOD
+from fairopt.hf.config import FairoptConfig
+from fairopt.hf.loading import from_pretrained
+from fairopt.hf.quantizer import FairoptQuantizer
+
+__all__ = ["FairoptConfig", "FairoptQuantizer", "from_pretrained"]
+
+# The tables themselves, not transformers' decorators: those refuse the second import of a reloaded module.
+AUTO_QUANTIZATION_CONFIG_MAPPING[METHOD] = FairoptConfig
+AUTO_QUANTIZER_MAPPING[METHOD] = FairoptQuantizer

@@ -1,0 +1,175 @@
+"""The quantiser that transformers' ``from_pretrained`` and ``save_pretrained`` call."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.core_model_loading import ConversionOps
+from transformers.quantizers.base import HfQuantizer
+from transformers.quantizers.quantizers_utils import should_convert_module
+
+from fairopt.compress import quantization_config
+from fairopt.compress.compress import compress_layer
+from fairopt.compress.layers import linear_layers
+from fairopt.compress.plan import check_finite, check_layer_by_layer, plan
+from fairopt.compress.recipe import Chain, Recipe
+from fairopt.compress.recipe_text import parse
+from fairopt.compress.record import attach, describe, detach, stored_bytes
+from fairopt.compress.storage import read_record
+from fairopt.errors import InputError
+from fairopt.hf.config import FairoptConfig
+from fairopt.nn import QuantizedLinear
+
+
+class FairoptQuantizer(HfQuantizer):
+    """Loads folders that fairopt wrote, and quantises dense ones layer by layer while they are read.
+
+    At no time is there a dense copy of the model: a weight is read, quantised and freed before the next one is read.
+    """
+
+    requires_calibration = False
+    quantization_config: FairoptConfig
+
+    def _process_model_before_weight_loading(self, model: Any, **kwargs: Any) -> Any:
+        files = kwargs.get("checkpoint_files") or []
+        self._folder = Path(files[0]).parent if files else None
+        if self.pre_quantized:
+            stored = self.quantization_config.stored
+            if stored is None:
+                raise InputError("load: quantization_config must name the layers that are stored quantised, got none")
+            quantization_config.put_layers(model, stored, str(self._folder or "state_dict"))
+            for _, layer in _quantized(model):
+                _guard_from_initialisation(layer)
+            return model
+        _tie(model)
+        self._recipe = self._recipe_for(model)
+        self._chains = plan(model, self._recipe)
+        _refuse_tied(model, self._chains)
+        self._dense_bytes = stored_bytes(model)
+        return model
+
+    def _recipe_for(self, model: nn.Module) -> Recipe:
+        recipe = parse(self.quantization_config.recipe)
+        check_layer_by_layer(recipe)
+        patterns = self.quantization_config.modules_to_not_convert
+        kept = [name for name in linear_layers(model) if not should_convert_module(name, patterns)]
+        if patterns and not kept:
+            raise InputError(f"FairoptConfig: modules_to_not_convert must match a linear layer, got {patterns}")
+        return dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
+
+    def param_needs_quantization(self, model: Any, param_name: str, **kwargs: Any) -> bool:
+        """Whether this tensor of the checkpoint is the weight of a layer that the recipe compresses."""
+        name, _, tensor = param_name.rpartition(".")
+        return not self.pre_quantized and tensor == "weight" and name in self._chains
+
+    def get_quantize_ops(self) -> ConversionOps:
+        """What turns a weight that was just read into a compressed layer."""
+        return _CompressOnLoad(self._chains)
+
+    def _process_model_after_weight_loading(self, model: Any, **kwargs: Any) -> Any:
+        for name, layer in _quantized(model):
+            del layer.weight
+            if self.pre_quantized:
+                _check_loaded(name, layer)
+        if not self.pre_quantized:
+            attach(model, describe(self._recipe, self._chains, self._dense_bytes, model, seed=0))
+            self.quantization_config.stored = quantization_config.describe(model, str(self._recipe))
+            if self.quantization_config.stored is None:
+                self.remove_quantization_config(model)  # type: ignore[no-untyped-call]  # only pruned: a dense model
+        elif self._folder is not None and (stored := read_record(self._folder)) is not None:
+            attach(model, stored)
+        return model
+
+    def _dequantize(self, model: Any, dtype: torch.dtype | None = None) -> Any:
+        for name, layer in _quantized(model):
+            model.set_submodule(name, layer.to_linear(dtype or torch.float32))
+        detach(model)
+        return model
+
+    def is_serializable(self) -> bool:
+        """Yes: the buffers are plain tensors, which safetensors writes as they are."""
+        return True
+
+    @property
+    def is_trainable(self) -> bool:
+        """Adapters can be trained on top; the codes themselves are constants."""
+        return True
+
+    @property
+    def is_compileable(self) -> bool:
+        """The operators have fake kernels: torch.compile sees one graph."""
+        return True
+
+
+class _CompressOnLoad(ConversionOps):
+    """Puts the compressed layer into the model in place of the empty dense one whose weight was read."""
+
+    def __init__(self, chains: dict[str, Chain]) -> None:
+        self._chains = chains
+
+    def convert(
+        self, input_dict: dict[str, Any], source_patterns: list[str], target_patterns: list[str], **kwargs: Any
+    ) -> dict[str, Any]:
+        """``input_dict`` maps a weight's full name to the tensor; what stays to be set by transformers is returned."""
+        model, missing_keys = kwargs["model"], kwargs["missing_keys"]
+        left = {}
+        for key, value in input_dict.items():
+            weight = value[0] if isinstance(value, list) else value
+            name = key.rpartition(".")[0]
+            layer = model.get_submodule(name)
+            if weight.shape != layer.weight.shape:
+                shape = list(layer.weight.shape)
+                raise InputError(f"load: tensor '{key}' must have shape {shape}, got {list(weight.shape)}")
+            check_finite(name, weight)
+            layer.weight = nn.Parameter(weight, requires_grad=False)
+            compressed = compress_layer(layer, self._chains[name])
+            if isinstance(compressed, QuantizedLinear):
+                _guard_from_initialisation(compressed)
+                model.set_submodule(name, compressed)
+                missing_keys.discard(key)
+            else:
+                left[key] = compressed.weight
+        return left
+
+
+def _quantized(model: nn.Module) -> list[tuple[str, QuantizedLinear]]:
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, QuantizedLinear)]
+
+
+def _tie(model: Any) -> None:
+    """Tie what transformers ties after loading only: what is tied stays dense, and counts once."""
+    for target, source in model.all_tied_weights_keys.items():
+        parent, _, name = target.rpartition(".")
+        setattr(model.get_submodule(parent), name, model.get_parameter(source))
+
+
+def _guard_from_initialisation(layer: QuantizedLinear) -> None:
+    """Give the layer a ``weight`` that counts as loaded.
+
+    After loading, transformers calls each model's ``_init_weights``, which skips what was loaded; that of GPT-2 and
+    others names the weights of their projections, which codes do not have.
+    """
+    loaded = torch.empty(0, device="meta")
+    loaded._is_hf_initialized = True  # type: ignore[attr-defined]
+    layer.weight = loaded
+
+
+def _check_loaded(name: str, layer: QuantizedLinear) -> None:
+    """Refuse a layer whose codes were not in the files: transformers would leave whatever lies in memory."""
+    for tensor, value in layer.named_buffers():
+        if not getattr(value, "_is_hf_initialized", False):
+            raise InputError(f"load: tensor '{name}.{tensor}' must be in the weights files, got none")
+
+
+def _refuse_tied(model: Any, chains: dict[str, Chain]) -> None:
+    tied = {key.rpartition(".")[0] for pair in model.all_tied_weights_keys.items() for key in pair}
+    named = sorted(tied & chains.keys())
+    if named:
+        raise InputError(
+            f"FairoptConfig: recipe must leave tied layers dense while loading, got '{named[0]}' (load the model, then"
+            " use fairopt.compress: it unties them)"
+        )
