@@ -38,7 +38,19 @@ PYTHON: dict[str, set[str]] = {
     "data": {"benchmarks"},
     "doctor": {"ops", "benchmarks"},
     "cli": {"audit", "benchmarks", "compress", "data", "doctor", "formats", "metrics", "models", "report", "scorers"},
-    "__init__": {"audit", "benchmarks", "compress", "data", "formats", "hf", "metrics", "nn", "ops", "phantom", "stats"},
+    "__init__": {
+        "audit",
+        "benchmarks",
+        "compress",
+        "data",
+        "formats",
+        "hf",
+        "metrics",
+        "nn",
+        "ops",
+        "phantom",
+        "stats",
+    },
     "__main__": {"cli"},
 }
 
