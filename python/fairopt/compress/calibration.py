@@ -59,11 +59,11 @@ class Calibration:
                 raise InputError(f"calibration: {name} must be at least 1, got {value}")
         if isinstance(documents, (str, bytes)):
             raise InputError("calibration: documents must be a list of texts or of token ids, got one text")
-        pieces = [piece for ids in _token_ids(documents, tokenizer) for piece in ids.split(length)]
+        pieces = [piece for ids in _token_ids(documents, tokenizer) for piece in torch.split(ids, length)]
         chosen = _first(sorted(pieces, key=lambda piece: _key(seed, piece)), samples * length)
         if not chosen:
             raise InputError("calibration: documents must hold at least one token, got none")
-        sequences = torch.cat(chosen)[: samples * length].split(length)
+        sequences = torch.split(torch.cat(chosen)[: samples * length], length)
         return cls(sequences, seed, _hash(sequences))
 
     @property

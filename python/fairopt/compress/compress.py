@@ -3,86 +3,114 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import os
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from fairopt import ops
 from fairopt.compress import record
-from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers, with_dense_weight
+from fairopt.compress.calibration import LENGTH, Calibration, Document
+from fairopt.compress.compress_layer import compress_layer
+from fairopt.compress.driver import Solution, solve_blocks
+from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers
 from fairopt.compress.plan import plan
-from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe
+from fairopt.compress.recipe import Chain, Recipe
 from fairopt.compress.recipe_text import parse
-from fairopt.compress.solver_options import Rtn
+from fairopt.compress.resume import Reports
+from fairopt.compress.solvers import needs_calibration
 from fairopt.errors import InputError
-from fairopt.nn import QuantizedLinear
 from fairopt.progress import progress
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def compress(model: Model, recipe: str | Mapping[str, object] | Recipe, *, seed: int = 0) -> Model:
+def compress(
+    model: Model,
+    recipe: str | Mapping[str, object] | Recipe,
+    *,
+    calibration: Calibration | Iterable[Document] | None = None,
+    tokenizer: Any = None,
+    seed: int = 0,
+    resume: str | os.PathLike[str] | None = None,
+) -> Model:
     """A compressed copy of ``model``: its linear layers pruned and quantised as ``recipe`` says (docs/recipes.md).
 
     The input is never changed and shares no tensor with the result, so that both can be trained. Its dense weights are
-    not copied on the way: beside the input, memory holds the compressed layers and what stays dense.
+    not copied on the way: beside the input, memory holds the compressed layers and what stays dense; with a recipe that
+    looks at activations also one decoder block in fp32, the hidden states of the calibration tokens and that block's
+    statistics.
 
     Args:
-        model: any module; of a transformers model the output head and tied layers stay dense unless named.
+        model: any module; of a transformers model the output head and tied layers stay dense unless named. A recipe
+            that looks at activations needs one with decoder blocks.
         recipe: text, mapping or :class:`~fairopt.compress.recipe.Recipe`.
-        seed: recorded, and used by methods that draw at random; none of today's does.
+        calibration: for such a recipe: texts or token ids, of which at most 128 sequences of 512 tokens are taken, or a
+            :class:`~fairopt.compress.calibration.Calibration` made otherwise. Other recipes need none and look at none.
+        tokenizer: of the model, when ``calibration`` is texts.
+        seed: recorded, and used by what draws at random.
+        resume: a folder that keeps each decoder block when it is finished: killed, the same call goes on from there.
+            Used by recipes that look at activations.
 
     Raises:
-        InputError: for a recipe that cannot be read or does not fit the model, weights that are not finite, or a model
-            that is compressed already. Nothing has been computed by then.
+        InputError: for a recipe that cannot be read or does not fit the model, weights that are not finite, a model
+            that is compressed already, or calibration that is missing or does not fit the model. Nothing has been
+            computed by then.
     """
     recipe = parse(recipe)
     if record.has_record(model):
         done = record.record(model).recipe
         raise InputError(f"compress: model must be uncompressed (join steps with '+'), got one compressed by '{done}'")
     chains = plan(model, recipe)
-    layers = linear_layers(model)
-    # deepcopy puts what memo holds in the place of the old layer, wherever the model refers to it.
-    memo: dict[int, object] = {}
-    with torch.no_grad(), progress("compress", len(chains), "layers") as advance:
-        for name, chain in chains.items():
-            memo[id(layers[name])] = compress_layer(layers[name], chain)
-            advance(1)
+    if any(map(needs_calibration, chains.values())):
+        tokens = _calibration(calibration, tokenizer, model, recipe, seed)
+        solution = solve_blocks(model, chains, tokens, seed=seed, resume=resume)
+        _warn_of_few_tokens(model, chains, solution.reports)
+    else:
+        tokens, solution = None, _solve_layers(model, chains, seed)
+    # deepcopy puts what memo holds in the place of the old module, wherever the model refers to it.
+    memo = solution.shared | {id(model.get_submodule(name)): module for name, module in solution.modules.items()}
     result = copy.deepcopy(model, memo)
     if any(name in chains for name in dense_by_default(model)):
         _untie(result)
-    record.attach(result, record.describe(recipe, chains, record.stored_bytes(model), result, seed))
+    stored = record.describe(recipe, chains, record.stored_bytes(model), result, seed, solution.reports, tokens)
+    record.attach(result, stored)
     return result
 
 
-def compress_layer(layer: nn.Module, chain: Chain) -> nn.Module:
-    """A compressed copy of one linear layer, of the same kind or a :class:`~fairopt.nn.QuantizedLinear`."""
-    weight = dense_weight(layer)
-    for step in chain.steps:
-        if isinstance(step, Magnitude):
-            weight = weight.masked_fill(~_keep_mask(weight, step), 0)
-    quantizer = chain.quantizer
-    if quantizer is None:
-        return with_dense_weight(layer, weight)
-    if not isinstance(quantizer, Quantize) or not isinstance(quantizer.solver, Rtn):
-        raise NotImplementedError(f"compress: {quantizer}")
-    bias = layer.bias
-    assert bias is None or isinstance(bias, torch.Tensor)
-    block = quantizer.block_of(weight.shape[1])
-    return QuantizedLinear.from_weight(
-        weight, bias, quantizer.format, block, pad=quantizer.pad or quantizer.block is None
-    )
+def _solve_layers(model: nn.Module, chains: Mapping[str, Chain], seed: int) -> Solution:
+    """Layer by layer: none of the chains looks at activations."""
+    solution = Solution({}, {}, {})
+    layers = linear_layers(model)
+    with torch.no_grad(), progress("compress", len(chains), "layers") as advance:
+        for name, chain in chains.items():
+            solution.modules[name], solution.reports[name] = compress_layer(layers[name], chain, seed)
+            advance(1)
+    return solution
 
 
-def _keep_mask(weight: torch.Tensor, step: Magnitude) -> torch.Tensor:
-    score = weight.cpu()  # there is no CUDA kernel; one pass a layer does not need one
-    if isinstance(step.amount, KeepNOfM):
-        mask = ops.prune_mask_n_of_m(score, step.amount.n, step.amount.m)
-    else:
-        mask = ops.prune_mask(score, round(step.amount * score.numel()))
-    return mask.to(weight.device)
+def _calibration(
+    given: Calibration | Iterable[Document] | None, tokenizer: Any, model: nn.Module, recipe: Recipe, seed: int
+) -> Calibration:
+    if given is None:
+        raise InputError(f"compress: calibration must be given for '{recipe}', which looks at activations, got None")
+    if isinstance(given, Calibration):
+        return given
+    positions = getattr(getattr(model, "config", None), "max_position_embeddings", None) or LENGTH
+    return Calibration.of(given, tokenizer=tokenizer, length=min(LENGTH, positions), seed=seed)
+
+
+def _warn_of_few_tokens(model: nn.Module, chains: Mapping[str, Chain], reports: Reports) -> None:
+    few = {
+        name: int(reports[name]["tokens"])
+        for name in chains
+        if "tokens" in reports[name] and reports[name]["tokens"] < dense_weight(model.get_submodule(name)).shape[1]
+    }
+    if few:
+        names = ", ".join(f"{name} ({tokens})" for name, tokens in few.items())
+        warnings.warn(f"compress: {len(few)} layers saw fewer calibration tokens than inputs: {names}", stacklevel=3)
 
 
 def _untie(model: nn.Module) -> None:

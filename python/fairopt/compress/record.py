@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 import fairopt
+from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.errors import InputError
@@ -30,6 +31,7 @@ class LayerRecord:
     shape: tuple[int, int]  # [out, in]
     bits_per_weight: float  # codes, scales and zero points; a pruned layer is stored dense
     sparsity: float  # share of weights that are exactly zero
+    solver: Mapping[str, float] | None = None  # its loss, rounding to nearest's, calibration tokens seen, and its notes
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Record:
     bits_per_weight: float  # over the compressed layers
     sparsity: float  # share of zeros over the compressed layers
     versions: Mapping[str, str]  # of what computed it
+    calibration: Mapping[str, int | str] | None = None  # tokens, sequences, seed, sha256 of the ids; None: none needed
     files: Mapping[str, FileRecord] = field(default_factory=dict)  # name -> weights file, once saved
 
     def __str__(self) -> str:
@@ -121,9 +124,18 @@ def stored_bytes(model: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in unique_state(model).values())
 
 
-def describe(recipe: Recipe, chains: Mapping[str, Chain], dense_bytes: int, after: nn.Module, seed: int) -> Record:
-    """The record of a compression that has just been done."""
-    layers = {name: _describe_layer(after.get_submodule(name), chain) for name, chain in chains.items()}
+def describe(
+    recipe: Recipe,
+    chains: Mapping[str, Chain],
+    dense_bytes: int,
+    after: nn.Module,
+    seed: int,
+    reports: Mapping[str, Mapping[str, float]] | None = None,
+    calibration: Calibration | None = None,
+) -> Record:
+    """The record of a compression that has just been done; ``reports`` is what solvers said of layers."""
+    said = reports or {}
+    layers = {name: _describe_layer(after.get_submodule(name), chain, said.get(name)) for name, chain in chains.items()}
     weights = {name: layer.shape[0] * layer.shape[1] for name, layer in layers.items()}
     total = max(1, sum(weights.values()))
     return Record(
@@ -140,10 +152,11 @@ def describe(recipe: Recipe, chains: Mapping[str, Chain], dense_bytes: int, afte
             "torch": torch.__version__,
             "transformers": metadata.version("transformers"),
         },
+        calibration=None if calibration is None else calibration.describe(),
     )
 
 
-def _describe_layer(layer: nn.Module, chain: Chain) -> LayerRecord:
+def _describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] | None) -> LayerRecord:
     if isinstance(layer, QuantizedLinear):
         weight, bits = layer.dense_weight(), layer.bits_per_weight
     else:
@@ -155,4 +168,5 @@ def _describe_layer(layer: nn.Module, chain: Chain) -> LayerRecord:
         shape=cast(tuple[int, int], tuple(weight.shape)),
         bits_per_weight=bits,
         sparsity=zeros / max(1, weight.numel()),
+        solver=report or None,
     )

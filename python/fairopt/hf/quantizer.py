@@ -13,7 +13,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
 from fairopt.compress import quantization_config
-from fairopt.compress.compress import compress_layer
+from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.layers import linear_layers
 from fairopt.compress.plan import check_finite, check_layer_by_layer, plan
 from fairopt.compress.recipe import Chain, Recipe
@@ -126,7 +126,7 @@ class _CompressOnLoad(ConversionOps):
                 raise InputError(f"load: tensor '{key}' must have shape {shape}, got {list(weight.shape)}")
             check_finite(name, weight)
             layer.weight = nn.Parameter(weight, requires_grad=False)
-            compressed = compress_layer(layer, self._chains[name])
+            compressed, _ = compress_layer(layer, self._chains[name])
             if isinstance(compressed, QuantizedLinear):
                 _guard_from_initialisation(compressed)
                 model.set_submodule(name, compressed)

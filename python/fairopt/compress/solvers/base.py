@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -42,7 +43,10 @@ class Statistics:
 class LayerSolver(Protocol):
     """Chooses the codes of one layer at a time. An instance holds the options of its recipe step."""
 
-    needs: Literal["nothing", "hessian"]
+    @property
+    def needs(self) -> Literal["nothing", "hessian", "hessian_float64"]:
+        """Which statistics :meth:`solve` looks at; the last is summed over batches in float64."""
+        ...
 
     def solve(self, weight: torch.Tensor, quantize: Quantize, statistics: Statistics | None, seed: int) -> Solved:
         """Codes of ``weight`` [N, K] fp32, which is not changed. ``statistics`` is None where nothing is needed."""
@@ -73,6 +77,10 @@ class BlockTask:
     chains: Mapping[str, Chain]  # layer name within the block -> its chain: only the layers that this step applies to
     calls: Sequence[BlockCall]  # the calibration batches, as the compressed blocks before this one pass them on
     seed: int
+
+    def only(self, names: Iterable[str]) -> BlockTask:
+        """The same block with ``chains`` of these layers alone."""
+        return dataclasses.replace(self, chains={name: self.chains[name] for name in names})
 
     def layer(self, name: str) -> nn.Module:
         """The linear layer (``nn.Linear`` or GPT-2's transposed ``Conv1D``) of that name."""

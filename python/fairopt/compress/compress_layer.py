@@ -1,0 +1,73 @@
+"""What a chain makes of one linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from fairopt import ops
+from fairopt.compress.layers import dense_weight, with_dense_weight
+from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize
+from fairopt.compress.solvers import layer_solver
+from fairopt.compress.solvers.base import Solved, Statistics
+from fairopt.nn import QuantizedLinear
+
+
+def compress_layer(layer: nn.Module, chain: Chain, seed: int = 0) -> tuple[nn.Module, dict[str, float]]:
+    """A layer compressed by a chain that looks at no activations, and what its solver said; ``layer`` is not changed."""
+    pruned = prune(layer, chain)
+    solved = solve_layer(pruned, chain, None, seed)
+    return quantize_layer(pruned, chain, solved), report(solved)
+
+
+def report(solved: Solved | None) -> dict[str, float]:
+    """What a record says of the solving of a layer; nothing where it was rounded to nearest."""
+    return {} if solved is None else {"loss": solved.loss, "rtn_loss": solved.rtn_loss, **solved.notes}
+
+
+def prune(layer: nn.Module, chain: Chain) -> nn.Module:
+    """The layer with the weights set to zero that the chain prunes; itself where it prunes none."""
+    weight = dense_weight(layer)
+    steps = [step for step in chain.steps if isinstance(step, Magnitude)]
+    for step in steps:
+        weight = weight.masked_fill(~_keep_mask(weight, step), 0)
+    return with_dense_weight(layer, weight) if steps else layer
+
+
+def solve_layer(layer: nn.Module, chain: Chain, statistics: Statistics | None, seed: int) -> Solved | None:
+    """What the solver of the chain says of a dense layer; None where the chain has none."""
+    solver = layer_solver(chain)
+    if solver is None:
+        return None
+    assert isinstance(chain.quantizer, Quantize)
+    return solver.solve(dense_weight(layer).float().cpu(), chain.quantizer, statistics, seed)
+
+
+def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.Module:
+    """The layer that stores the codes of ``solved``, or of rounding to nearest; a dense one where nothing quantises."""
+    quantizer = chain.quantizer
+    if quantizer is None:
+        return layer
+    if not isinstance(quantizer, Quantize):
+        raise NotImplementedError(f"compress: {quantizer}")
+    weight, bias = dense_weight(layer), layer.bias
+    assert bias is None or isinstance(bias, torch.Tensor)
+    k = weight.shape[1]
+    block = quantizer.block_of(k)
+    if solved is None:
+        pad = quantizer.pad or quantizer.block is None
+        return QuantizedLinear.from_weight(weight, bias, quantizer.format, block, pad=pad)
+    layer = QuantizedLinear(k, len(weight), bias=False, format=quantizer.format, block=block, device="meta")
+    layer.codes, layer.scales, layer.zeros = solved.codes, solved.scales, solved.zeros
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=bias.requires_grad)
+    return layer
+
+
+def _keep_mask(weight: torch.Tensor, step: Magnitude) -> torch.Tensor:
+    score = weight.cpu()  # there is no CUDA kernel; one pass a layer does not need one
+    if isinstance(step.amount, KeepNOfM):
+        mask = ops.prune_mask_n_of_m(score, step.amount.n, step.amount.m)
+    else:
+        mask = ops.prune_mask(score, round(step.amount * score.numel()))
+    return mask.to(weight.device)

@@ -1,0 +1,164 @@
+"""Compression block by block, for recipes that look at activations.
+
+Each decoder block in turn is copied in fp32, prepared and rounded on what the compressed blocks before it make of the
+calibration tokens, then run once more for the inputs of the next. Beside the model, memory holds the finished layers,
+one such copy, the hidden states of all tokens and the Hessians of one block.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from fairopt.compress.blocks import Scaffold
+from fairopt.compress.calibration import Calibration
+from fairopt.compress.compress_layer import prune, quantize_layer, report, solve_layer
+from fairopt.compress.hessian import layer_hessians
+from fairopt.compress.layers import dense_weight
+from fairopt.compress.recipe import Chain
+from fairopt.compress.resume import FinishedBlocks, Reports, job_key
+from fairopt.compress.solvers import block_solver, block_steps, layer_solver
+from fairopt.compress.solvers.base import BlockCall, BlockTask, Solved
+from fairopt.progress import progress
+
+_SUM_TYPES = {"hessian": torch.float32, "hessian_float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What the driver made: modules to stand in the place of the model's, and what the solvers said."""
+
+    modules: dict[str, nn.Module]  # decoder blocks, and layers outside them
+    reports: Reports
+    shared: dict[int, object]  # a deepcopy's memo: the configuration that the modules refer to, as they refer to it
+
+
+def solve_blocks(
+    model: nn.Module,
+    chains: Mapping[str, Chain],
+    calibration: Calibration,
+    *,
+    seed: int,
+    resume: str | os.PathLike[str] | None = None,
+) -> Solution:
+    """Compress the layers of ``chains``, which is a plan for ``model``; the model is not changed.
+
+    Args:
+        model: a module around decoder blocks (:func:`fairopt.compress.blocks.decoder_blocks`).
+        chains: layer name -> what is done to it.
+        calibration: tokens that fit the model.
+        seed: of solvers that draw at random.
+        resume: a folder for finished blocks; those of the same job that it holds are not solved again.
+    """
+    calibration.check_fits(model)
+    scaffold = Scaffold(model, calibration)
+    finished = None if resume is None else FinishedBlocks(resume, job_key(model, chains, calibration, seed))
+    solution = Solution({}, {}, {})
+    copy.deepcopy(getattr(model, "config", None), solution.shared)
+    with progress("compress", len(chains), "layers") as advance:
+        work = partial(_compress, finished=finished, advance=advance)
+        hidden, arguments = scaffold.calls()
+        for (name, block), passed in zip(scaffold.blocks.items(), arguments, strict=True):
+            prefix = f"{name}."
+            inside = {layer.removeprefix(prefix): c for layer, c in chains.items() if layer.startswith(prefix)}
+            calls = [BlockCall(h, *given) for h, given in zip(hidden, passed, strict=True)]
+            task = BlockTask(name, _dense_copy(block, solution.shared), inside, calls, seed)
+            solution.reports.update({prefix + layer: said for layer, said in work(task).items()})
+            hidden.clear()
+            with torch.no_grad():
+                while calls:
+                    hidden.append(calls.pop(0)(task.block))
+            solution.modules[name] = _like(task.block, block)
+        for name in [name for name in chains if name not in solution.reports]:
+            layer = model.get_submodule(name)
+            calls = [BlockCall(x) for x in scaffold.inputs_outside(layer, hidden)]
+            task = BlockTask(name, _Alone(_dense_copy(layer, solution.shared)), {"layer": chains[name]}, calls, seed)
+            solution.reports[name] = work(task)["layer"]
+            solution.modules[name] = _like(task.layer("layer"), layer)
+    return solution
+
+
+class _Alone(nn.Module):
+    """A layer that lies in no block, as a block of its own."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.layer(x)
+        return result
+
+
+def _compress(task: BlockTask, finished: FinishedBlocks | None, advance: Callable[[int], None]) -> Reports:
+    """Turn the dense block of a task into the compressed one; layer name within it -> what its solver said."""
+    for name, chain in task.chains.items():
+        task.block.set_submodule(name, prune(task.layer(name), chain))
+    stored = finished.load(task.name) if finished is not None else None
+    if stored is not None:
+        tensors, reports = stored
+        _rebuild(task, tensors)
+        advance(len(task.chains))
+        return reports
+    solved, reports = _solve(task, advance)
+    for name, chain in task.chains.items():
+        task.block.set_submodule(name, quantize_layer(task.layer(name), chain, solved.get(name)))
+    if finished is not None:
+        finished.save(task.name, task.block.state_dict(), reports)
+    return reports
+
+
+def _solve(task: BlockTask, advance: Callable[[int], None]) -> tuple[dict[str, Solved], Reports]:
+    solved: dict[str, Solved] = {}
+    for step in dict.fromkeys(step for chain in task.chains.values() for step in block_steps(chain)):
+        names = [name for name, chain in task.chains.items() if step in block_steps(chain)]
+        solved |= block_solver(step).solve_block(task.only(names))
+    waiting = [name for name in task.chains if name not in solved]
+    solvers = {name: layer_solver(task.chains[name]) for name in waiting}
+    sums = {name: _SUM_TYPES[s.needs] for name, s in solvers.items() if s is not None and s.needs in _SUM_TYPES}
+    hessians = layer_hessians(task, sums) if sums else {}
+    reports: Reports = {name: report(solved.get(name)) for name in task.chains}
+    advance(len(solved))
+    for name in waiting:
+        layer, statistics = task.layer(name), None
+        if name in hessians:
+            statistics = hessians.pop(name).statistics(dense_weight(layer).shape[1])
+        found = solve_layer(layer, task.chains[name], statistics, task.seed)
+        reports[name] = report(found) | ({"tokens": statistics.tokens} if statistics else {})
+        if found is not None:
+            solved[name] = found
+        advance(1)
+    return solved, reports
+
+
+def _rebuild(task: BlockTask, tensors: Mapping[str, torch.Tensor]) -> None:
+    """The compressed block from what was stored of it: layers of the same kinds, then their tensors."""
+    for name, chain in task.chains.items():
+        task.block.set_submodule(name, quantize_layer(task.layer(name), chain, None))
+    task.block.load_state_dict(dict(tensors))
+
+
+def _dense_copy(module: nn.Module, shared: Mapping[int, object]) -> nn.Module:
+    return copy.deepcopy(module, dict(shared)).float().eval().requires_grad_(False)
+
+
+def _like(made: nn.Module, original: nn.Module) -> nn.Module:
+    """``made``, a changed fp32 copy of ``original``, with its types, gradients and mode."""
+    parameters, buffers = dict(original.named_parameters()), dict(original.named_buffers())
+    modules = dict(original.named_modules())
+    for name, parameter in made.named_parameters():
+        if name in parameters:
+            parameter.data = parameter.data.to(parameters[name].dtype)
+            parameter.requires_grad_(parameters[name].requires_grad)
+    for name, buffer in made.named_buffers():
+        if name in buffers:
+            buffer.data = buffer.data.to(buffers[name].dtype)
+    for name, module in made.named_modules():
+        module.training = modules[name].training if name in modules else original.training
+    return made
