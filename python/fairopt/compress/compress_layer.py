@@ -14,7 +14,7 @@ from fairopt.nn import QuantizedLinear
 
 
 def compress_layer(layer: nn.Module, chain: Chain, seed: int = 0) -> tuple[nn.Module, dict[str, float]]:
-    """A layer compressed by a chain that looks at no activations, and what its solver said; ``layer`` is not changed."""
+    """A copy of a layer compressed by a chain that looks at no activations, and what its solver said."""
     pruned = prune(layer, chain)
     solved = solve_layer(pruned, chain, None, seed)
     return quantize_layer(pruned, chain, solved), report(solved)
