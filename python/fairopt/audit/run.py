@@ -22,6 +22,7 @@ from fairopt.audit.shift import shift
 from fairopt.audit.store import RUN, SCORERS, WHOLE, Facts, Omission, Store, file_name
 from fairopt.audit.trends import trends
 from fairopt.benchmarks import Benchmark, Item
+from fairopt.compress.recipe_text import parse
 from fairopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _EXAMPLES = 5  # of what was left out, for each reason
 _SEVERAL = (
     "{} variants were judged, each by itself. The best of several ships too easily: judge the one that you pick again,"
     " on items that it was not picked by."
+)
+_RESIDUAL = (
+    "{0} leaves keys and values of the last {1} tokens as they are: texts of fewer than {1} tokens cannot show what it"
+    " does to longer ones."
 )
 
 
@@ -216,6 +221,10 @@ class Run:
             yield _SEVERAL.format(len(self.descriptor.variants))
         if self.descriptor.limit is not None:
             yield f"Only {self.descriptor.limit} items of each benchmark were asked: a trial, not an audit."
+        for variant in self.descriptor.variants:
+            cache = parse(variant.recipe).kv_cache if variant.recipe else None
+            if cache is not None and cache.residual:
+                yield _RESIDUAL.format(variant.name, cache.residual)
         for name, (benchmark, items) in self._asked.items():
             yield from benchmark.caveats
             yield from benchmark.notes(items)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from fairopt.compress import record
+from fairopt.compress import kv_cache, record
 from fairopt.compress.calibration import LENGTH, Calibration, Document
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.driver import Solution, solve_blocks
@@ -36,7 +36,7 @@ def compress(
     seed: int = 0,
     resume: str | os.PathLike[str] | None = None,
 ) -> Model:
-    """A compressed copy of ``model``: its linear layers pruned and quantised as ``recipe`` says (docs/recipes.md).
+    """A compressed copy of ``model``: pruned and quantised as ``recipe`` says (docs/recipes.md).
 
     The input is never changed and shares no tensor with the result, so that both can be trained. Its dense weights are
     not copied on the way: beside the input, memory holds the compressed layers and what stays dense; with a recipe that
@@ -75,6 +75,8 @@ def compress(
     result = copy.deepcopy(model, memo)
     if any(name in chains for name in dense_by_default(model)):
         _untie(result)
+    if recipe.kv_cache is not None:
+        kv_cache.attach(result, recipe.kv_cache)
     stored = record.describe(recipe, chains, record.stored_bytes(model), result, seed, solution.reports, tokens)
     record.attach(result, stored)
     return result

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import nn
 
+from fairopt.compress import kv_cache
 from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers
 from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe, Transform
 from fairopt.compress.solver_options import Hqq, RangeSearch, Rtn
@@ -23,15 +24,18 @@ def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
 
     The output head and tied layers stay dense unless an override gives their full name. ``keep`` beats everything, and
     of several overrides that match a layer the last one wins. Raises :class:`~fairopt.errors.InputError` for a glob
-    that matches nothing, no layer left to compress, a block or m that does not divide a layer's K, or weights that are
-    not finite numbers of a supported type. Weights on the meta device are left to :func:`check_finite`, once read.
+    that matches nothing, no layer left to compress (unless the recipe is a cache alone), a block or m that does not
+    divide a layer's K, weights that are not finite numbers of a supported type, or a model that cannot have the cache.
+    Weights on the meta device are left to :func:`check_finite`, once read.
     """
     layers = linear_layers(model)
     dense = dense_by_default(model)
     _check_keep(recipe, layers)
     _check_overrides(recipe, layers, dense)
     chains = {name: chain for name in layers if (chain := _chain_of(name, recipe, name in dense)) is not None}
-    if not chains:
+    if recipe.kv_cache is not None:
+        kv_cache.check(model, recipe.kv_cache)
+    if not chains and (recipe.chain or recipe.overrides):
         raise InputError(
             f"compress: model must have a linear layer that '{recipe}' applies to, got {_names(layers)}"
             " (the output head and tied layers stay dense unless named in full)"

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from fairopt.compress import kv_cache
 from fairopt.compress.layers import dense_weight, linear_layers
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear
@@ -18,19 +19,22 @@ from fairopt.nn import QuantizedLinear
 METHOD = "fairopt"
 VERSION = 1
 _KEYS = {"quant_method", "version", "recipe", "layers"}
+_CACHE = "kv_cache"  # where keys and values are quantised
 _LAYER_KEYS = {"format", "block"}
 
 
 def describe(model: nn.Module, recipe: str) -> dict[str, Any] | None:
-    """The JSON object that :func:`put_layers` reads; None where no layer is quantised."""
+    """The JSON object that :func:`put_layers` reads; None where nothing is quantised."""
     layers = {
         name: {"format": module.format, "block": module.block}
         for name, module in model.named_modules()
         if isinstance(module, QuantizedLinear)
     }
-    if not layers:
+    cache = kv_cache.describe(model)
+    if not layers and cache is None:
         return None
-    return {"quant_method": METHOD, "version": VERSION, "recipe": recipe, "layers": layers}
+    described = {"quant_method": METHOD, "version": VERSION, "recipe": recipe, "layers": layers}
+    return described if cache is None else {**described, _CACHE: cache}
 
 
 def check(quantization: Mapping[str, Any], where: str) -> None:
@@ -38,7 +42,7 @@ def check(quantization: Mapping[str, Any], where: str) -> None:
     if quantization.get("quant_method") != METHOD or quantization.get("version") != VERSION:
         found = f"{quantization.get('quant_method')!r} version {quantization.get('version')}"
         raise InputError(f"load: '{where}' must have quant_method {METHOD!r} version {VERSION}, got {found}")
-    if quantization.keys() != _KEYS:
+    if quantization.keys() - {_CACHE} != _KEYS:
         raise InputError(f"load: '{where}' must have the keys {_listed(_KEYS)}, got {_listed(quantization)}")
     layers = quantization["layers"]
     if not isinstance(layers, Mapping):
@@ -50,6 +54,8 @@ def check(quantization: Mapping[str, Any], where: str) -> None:
 
 def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) -> None:
     """Replace the layers of ``model`` that are stored quantised by empty ones on the meta device, ready to be filled.
+
+    Where keys and values are quantised, the model gets its cache.
 
     Raises :class:`~fairopt.errors.InputError`, before anything is replaced, for what :func:`check` refuses, a name that
     is no linear layer of ``model``, and a format or block that does not exist.
@@ -67,6 +73,8 @@ def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) ->
             raise InputError(
                 f"load: layer '{name}' in '{where}' must have a known format and block: {reason}"
             ) from None
+    if _CACHE in quantization:
+        kv_cache.restore(model, quantization[_CACHE], where)
     for name, layer in replacements.items():
         model.set_submodule(name, layer)
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 import fairopt
+from fairopt.compress import kv_cache
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight
 from fairopt.compress.recipe import Chain, Recipe
@@ -55,12 +56,14 @@ class Record:
     sparsity: float  # share of zeros over the compressed layers
     versions: Mapping[str, str]  # of what computed it
     calibration: Mapping[str, int | str] | None = None  # tokens, sequences, seed, sha256 of the ids; None: none needed
+    kv_bits_per_value: float | None = None  # of quantised keys and values, scales and minima included
     files: Mapping[str, FileRecord] = field(default_factory=dict)  # name -> weights file, once saved
 
     def __str__(self) -> str:
+        cache = "" if self.kv_bits_per_value is None else f"{self.kv_bits_per_value:.3g} bits per key and value; "
         return (
             f"{self.recipe}: {len(self.layers)} layers at {self.bits_per_weight:.3g} bits per weight, "
-            f"{self.sparsity:.1%} zeros; {self.bytes:,} bytes, {self.dense_bytes:,} before"
+            f"{self.sparsity:.1%} zeros; {cache}{self.bytes:,} bytes, {self.dense_bytes:,} before"
         )
 
     @property
@@ -153,6 +156,7 @@ def describe(
             "transformers": metadata.version("transformers"),
         },
         calibration=None if calibration is None else calibration.describe(),
+        kv_bits_per_value=kv_cache.bits_per_value(after),
     )
 
 

@@ -58,6 +58,7 @@ def embed(
         with progress("embedding", len(texts), "texts") as bar:
             return embed(model, tokenizer, texts, layer, pooling, token_budget=token_budget, advance=bar)
     from fairopt.models.engine import evaluating
+    from fairopt.models.padded import takes_padding
 
     _check(model, layer, pooling)
     distinct = {text: index for index, text in enumerate(dict.fromkeys(texts))}
@@ -65,7 +66,7 @@ def embed(
     encoded = _encode(model, tokenizer, list(distinct))
     vectors = np.full((len(distinct), model.config.get_text_config().hidden_size), np.nan, dtype=np.float32)
     with evaluating(model):
-        for batch in _batches(encoded, token_budget):
+        for batch in _batches(encoded, token_budget, padding=takes_padding(model)):
             vectors[batch] = _read(model, tokenizer, [encoded[index] for index in batch], layer, pooling)
             advance(int(counts[batch].sum()))
     advance(int(counts[[not one.ids for one in encoded]].sum()))
@@ -104,11 +105,14 @@ def _encode(model: Any, tokenizer: Any, texts: list[str]) -> list[_Encoded]:
     return encoded
 
 
-def _batches(encoded: Sequence[_Encoded], token_budget: int) -> Iterator[list[int]]:
-    """Texts of similar length, the longest first; those without tokens are in none."""
+def _batches(encoded: Sequence[_Encoded], token_budget: int, *, padding: bool) -> Iterator[list[int]]:
+    """Texts of similar or, without ``padding``, of one length, the longest first; those without tokens are in none."""
     order = sorted((at for at, one in enumerate(encoded) if one.ids), key=lambda at: -len(encoded[at].ids))
     while order:
-        n = max(1, token_budget // len(encoded[order[0]].ids))
+        width = len(encoded[order[0]].ids)
+        n = max(1, token_budget // width)
+        if not padding:
+            n = min(n, sum(len(encoded[at].ids) == width for at in order))
         yield order[:n]
         order = order[n:]
 

@@ -17,6 +17,7 @@ from fairopt.models.head import ModelHead, Rows
 from fairopt.models.requests import Encoded
 from fairopt.models.tree_attention import CannotServe, reading, uses_kernel
 from fairopt.models.trie import Ints, Sequences, chunks, sequences
+from fairopt.nn.attached_cache import attached_cache
 
 Mode = Literal["tree attention", "trie over an SDPA mask", "padded batches"]
 
@@ -38,6 +39,9 @@ def engine(model: Any) -> Engine:
     The proof compares log-probabilities with the model's own forward pass. It costs three passes over some ten tokens,
     once for a model as long as its modules, type and device stay the same.
     """
+    cache = attached_cache(model)
+    if cache is not None:
+        return Engine("padded batches", f"keys and values are quantised: {cache}")
     why = refusal(model) or _disproof_once(model)
     if why is not None:
         return Engine("padded batches", why)
@@ -67,7 +71,8 @@ def read(models: Sequence[Any], found: Sequences, by: Engine, token_budget: int,
     """
     if by.mode == "padded batches":
         vocabulary = max(model.config.get_text_config().vocab_size for model in models)
-        for batch in padded.batches(found, token_budget, vocabulary, reverse=reverse):
+        padding = padded.takes_padding(*models)
+        for batch in padded.batches(found, token_budget, vocabulary, reverse=reverse, padding=padding):
             width = int((np.diff(found.offsets) - 1)[batch].max())
             yield Part(batch, width * len(batch), [padded.read(model, found, batch) for model in models])
         return

@@ -1,11 +1,12 @@
 """Continue prompts, many at a time, so that the text of a prompt does not depend on the others.
 
 A batch is padded on the left, padding is masked and positions are given, so a row computes what it would alone, but
-for the order of summation in fp32. Random numbers belong to the prompt: each sample draws from a stream of its own,
-keyed by (seed, key of the prompt, number of the sample). A token is the winner of a race: the largest of p over an
-exponential variate of its own, which is a draw from p (it is logit / temperature plus Gumbel noise, without the
-logarithms). It moves with the logits as little as a draw can, where inverting the distribution would let the rounding
-of all tokens before it decide among the rare ones.
+for the order of summation in fp32. (Where keys and values are quantised, padding would be seen: there a batch holds
+prompts of one length.) Random numbers belong to the prompt: each sample draws from a stream of its own, keyed by (seed,
+key of the prompt, number of the sample). A token is the winner of a race: the largest of p over an exponential variate
+of its own, which is a draw from p (it is logit / temperature plus Gumbel noise, without the logarithms). It moves with
+the logits as little as a draw can, where inverting the distribution would let the rounding of all tokens before it
+decide among the rare ones.
 
 What can still differ between batches is a tie: the two largest sums nearer to each other than rounding. If rounding
 moves each logarithm by at most e, a sampled token changes with probability at most 2 e, for the gap between the two
@@ -116,6 +117,7 @@ def generate(
         with progress("generating", len(prompts), "prompts") as bar:
             return generate(model, tokenizer, prompts, options, keys=keys, advance=bar)
     from fairopt.models.engine import evaluating
+    from fairopt.models.padded import takes_padding
 
     options = options or GenerateOptions()
     keys = prompts if keys is None else keys
@@ -124,7 +126,7 @@ def generate(
     encoded = _encode(model, tokenizer, prompts, options)
     found: list[list[Generation]] = [[] for _ in prompts]
     with evaluating(model):
-        for batch in _batches(encoded, options):
+        for batch in _batches(encoded, options, padding=takes_padding(model)):
             rows = [row for prompt in batch for row in _rows(prompt, keys[prompt], options)]
             for row, generation in _continue(model, tokenizer, encoded, rows, options):
                 found[row.prompt].append(generation)
@@ -152,12 +154,14 @@ def _encode(model: Any, tokenizer: Any, prompts: Sequence[str], options: Generat
     return found
 
 
-def _batches(encoded: Sequence[_Prompt], options: GenerateOptions) -> Iterator[list[int]]:
-    """Prompts of similar length, the longest first; a single prompt may exceed the budget."""
+def _batches(encoded: Sequence[_Prompt], options: GenerateOptions, *, padding: bool) -> Iterator[list[int]]:
+    """Prompts of similar or, without ``padding``, of one length, the longest first; one may exceed the budget."""
     order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i].ids))
     while order:
-        width = (len(encoded[order[0]].ids) + options.max_new_tokens) * (options.samples or 1)
-        n = max(1, options.token_budget // width)
+        longest = len(encoded[order[0]].ids)
+        n = max(1, options.token_budget // ((longest + options.max_new_tokens) * (options.samples or 1)))
+        if not padding:
+            n = min(n, sum(len(encoded[i].ids) == longest for i in order))
         yield order[:n]
         order = order[n:]
 

@@ -181,16 +181,22 @@ def _quiet() -> Iterator[None]:
 
 
 def hash_weights(model: Any) -> str:
-    """sha256 over the architecture's configuration and every parameter and buffer: name, dtype, shape, bytes.
+    """sha256 over the architecture's configuration, the quantised cache if there is one, and every parameter and
+    buffer: name, dtype, shape, bytes.
 
     Buffers outside the state dict count too: rotary frequencies change scores as weights do. Two models with equal
     hashes compute the same function.
     """
     import torch
 
+    from fairopt.nn.attached_cache import attached_cache
+
     digest = hashlib.sha256()
     config = {k: v for k, v in model.config.to_dict().items() if k not in _NOT_ARCHITECTURE}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    cache = attached_cache(model)
+    if cache is not None:
+        digest.update(f"\nkeys and values in {cache}\n".encode())
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

@@ -60,15 +60,21 @@ class LogLikelihoods:
 
 
 def describe(model: Any, tokenizer: Any) -> dict[str, str]:
-    """How requests become scores, beyond weights, tokenizer and packing: part of a run's fingerprint."""
-    from fairopt.models.engine import engine
+    """How requests become scores, beyond the model, its tokenizer and packing: part of a run's fingerprint.
 
+    A quantised cache is part of the model, as its weights are: the engine is the one that would read it without.
+    """
+    from fairopt.models.engine import engine
+    from fairopt.nn.attached_cache import detached_cache
+
+    with detached_cache(model):
+        by = engine(model)
     token = tokenizer.convert_ids_to_tokens(start_token(tokenizer))
     has_bos = tokenizer.bos_token_id is not None
     return {
         "BOS rule": f"one {token} before every request" if has_bos else f"none; {token} before an empty context",
         "continuation": "tokens of the whole after as many as the context has; if none, after the shared ones",
-        "engine": str(engine(model)),
+        "engine": str(by),
     }
 
 

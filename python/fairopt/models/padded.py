@@ -1,7 +1,8 @@
 """Batches of sequences padded on the right: the way to read that every causal transformers model understands.
 
 It is the fallback for models that a token trie cannot serve. Padding is on the right, where causal attention never
-looks.
+looks. A model whose keys and values are quantised does look: padding would stand in their groups, and move the
+last tokens, which are kept as they are. Such a model reads sequences of one length at a time.
 """
 
 from __future__ import annotations
@@ -15,19 +16,31 @@ import torch
 
 from fairopt.models.head import GivenLogits, Rows
 from fairopt.models.trie import Ints, Sequences
+from fairopt.nn.attached_cache import attached_cache
 
 LOGITS = 2**24  # of one batch, 64 MiB in fp32; a single sequence may exceed it
 
 
-def batches(found: Sequences, token_budget: int, vocabulary: int, *, reverse: bool) -> Iterator[Ints]:
-    """Sequences of similar length, each batch within both budgets (a single sequence may exceed them)."""
+def takes_padding(*models: Any) -> bool:
+    """Whether a sequence means the same to all ``models`` with padding beside it."""
+    return all(attached_cache(model) is None for model in models)
+
+
+def batches(
+    found: Sequences, token_budget: int, vocabulary: int, *, reverse: bool, padding: bool = True
+) -> Iterator[Ints]:
+    """Sequences of similar length, each batch within both budgets (a single sequence may exceed them).
+
+    Without ``padding`` those of a batch have the same length.
+    """
     lengths = np.diff(found.offsets) - 1
     order = np.argsort(lengths if reverse else -lengths, kind="stable")
     batch: list[int] = []
     width = rows = 0
     for i in order.tolist():
         wider, more = max(width, int(lengths[i])), rows + int(found.n_targets[i])
-        if batch and (wider * (len(batch) + 1) > token_budget or more * vocabulary > LOGITS):
+        over = wider * (len(batch) + 1) > token_budget or more * vocabulary > LOGITS
+        if batch and (over or not (padding or lengths[i] == width)):
             yield np.array(batch)
             batch, wider, more = [], int(lengths[i]), int(found.n_targets[i])
         batch, width, rows = [*batch, i], wider, more

@@ -54,7 +54,7 @@ def quantize(x: torch.Tensor, bits: int, group: int) -> KVBlocks:
     last = torch.arange(groups * group, device=x.device).clamp(max=n - 1)  # repeats the last value: no new extreme
     grouped = x.detach().float()[..., last].reshape(*x.shape[:-1], groups, group)
     minima, maxima = grouped.amin(-1), grouped.amax(-1)
-    kept = x.dtype if x.dtype.itemsize == 2 else torch.float32
+    kept = _kept_dtype(x.dtype)
     scales = ((maxima - minima) / (2**bits - 1)).to(kept)
     step = scales.float()[..., None]
     steps = (grouped - minima[..., None]) / torch.where(step == 0, 1, step)
@@ -67,6 +67,16 @@ def dequantize(blocks: KVBlocks, bits: int, group: int, n: int, dtype: torch.dty
     codes = _unpack(blocks.codes, bits, n)
     of = torch.arange(n, device=codes.device) // group
     return (codes * blocks.scales.float()[..., of] + blocks.minima.float()[..., of]).to(dtype)
+
+
+def bits_per_value(bits: int, group: int, channels: int, dtype: torch.dtype) -> float:
+    """Bits of a key or value of a head with that many channels, as :func:`quantize` stores long texts of ``dtype``."""
+    extra = 2 * 8 * _kept_dtype(dtype).itemsize  # scale and minimum
+    return bits + (extra / group + extra * -(-channels // group) / channels) / 2
+
+
+def _kept_dtype(dtype: torch.dtype) -> torch.dtype:
+    return dtype if dtype.itemsize == 2 else torch.float32
 
 
 def _word(bits: int) -> int:
