@@ -57,6 +57,7 @@ class Record:
     versions: Mapping[str, str]  # of what computed it
     calibration: Mapping[str, int | str] | None = None  # tokens, sequences, seed, sha256 of the ids; None: none needed
     kv_bits_per_value: float | None = None  # of quantised keys and values, scales and minima included
+    merge_errors: Mapping[str, float] = field(default_factory=dict)  # layers with a LoRA merged in -> share of it lost
     files: Mapping[str, FileRecord] = field(default_factory=dict)  # name -> weights file, once saved
 
     def __str__(self) -> str:

@@ -98,6 +98,11 @@ class QuantizedLinear(nn.Module):
         """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type."""
         return ops.quantized_linear(x, self.codes, self.scales, self.zeros, self.bias, self.format, self.block)
 
+    @property
+    def qweight(self) -> torch.Tensor:
+        """A stored buffer, under the name by which PEFT finds the device of a quantised layer."""
+        return next(self.buffers())
+
     def extra_repr(self) -> str:
         """What ``print(model)`` shows of this layer."""
         return (
