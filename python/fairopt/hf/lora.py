@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -63,7 +63,7 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """``x`` [..., in_features] -> [..., out_features] of the same type."""
-        self._check_forward_args(x, *args, **kwargs)
+        self._check_forward_args(x, *args, **kwargs)  # type: ignore[no-untyped-call]
         adapter_names = kwargs.pop("adapter_names", None)
         if adapter_names is not None:
             mixed: torch.Tensor = self._mixed_batch_forward(x, *args, adapter_names=adapter_names, **kwargs)
@@ -75,15 +75,15 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
             return y
         for name in self.active_adapters:
             if name in self.lora_A:
-                a, b = self.lora_A[name], self.lora_B[name]
+                a, b = self._factors(name)
                 z = a(self.lora_dropout[name](self._cast_input_dtype(x, a.weight.dtype)))
                 y = y + (b(z) * self.scaling[name]).to(y.dtype)
         return y
 
     def get_delta_weight(self, adapter: str) -> torch.Tensor:
         """``scaling * B A``, fp32 [out_features, in_features]: what the adapter adds to the weight."""
-        b, a = self.lora_B[adapter].weight.float(), self.lora_A[adapter].weight.float()
-        return b @ a * float(self.scaling[adapter])
+        a, b = self._factors(adapter)
+        return b.weight.float() @ a.weight.float() * float(self.scaling[adapter])
 
     @torch.no_grad()
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
@@ -95,8 +95,8 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
         names = [name for name in check_adapters_to_merge(self, adapter_names) if name in self.lora_A]
         if not names:
             return
-        base = self.get_base_layer()
-        delta = torch.stack([self.get_delta_weight(name) for name in names]).sum(0)
+        base = self._quantized_base()
+        delta = functools.reduce(torch.add, map(self.get_delta_weight, names))
         if not torch.isfinite(delta).all():
             raise InputError(f"merge: adapter must be finite, got NaN or infinite values in {', '.join(names)}")
         bias = self._merged_bias(base, names)
@@ -108,14 +108,17 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
         self.merged_adapters.extend(names)
 
     def _merged_bias(self, base: QuantizedLinear, names: list[str]) -> torch.Tensor | None:
-        added = [self.lora_B[name].bias for name in names if self.lora_bias[name]]
-        if added and base.bias is None:
-            raise InputError("merge: adapter must have no bias where the layer has none, got lora_bias=True")
         bias: torch.Tensor | None = base.bias
-        for more in added:
-            assert bias is not None
-            bias = bias + more.to(bias.dtype)
+        for name in names:
+            added = self._factors(name)[1].bias
+            if added is not None and bias is None:
+                raise InputError("merge: adapter must have no bias where the layer has none, got lora_bias=True")
+            if added is not None and bias is not None:
+                bias = bias + (added * self.scaling[name]).to(bias.dtype)
         return bias
+
+    def _factors(self, adapter: str) -> tuple[nn.Linear, nn.Linear]:
+        return cast(tuple[nn.Linear, nn.Linear], (self.lora_A[adapter], self.lora_B[adapter]))
 
     def unmerge(self) -> None:
         """Refused: the codes from before the merge are gone."""
@@ -124,12 +127,18 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
             " load the base again and add the adapter)"
         )
 
-    def _get_in_out_features(self, module: QuantizedLinear) -> tuple[int, int]:
+    def _quantized_base(self) -> QuantizedLinear:
+        base = self.get_base_layer()
+        assert isinstance(base, QuantizedLinear)
+        return base
+
+    def _get_in_out_features(self, module: nn.Module) -> tuple[int, int]:
+        assert isinstance(module, QuantizedLinear)
         return module.in_features, module.out_features
 
-    def _get_base_layer_device_and_dtype(self, base_layer: QuantizedLinear) -> tuple[torch.device, None]:
+    def _get_base_layer_device_and_dtype(self, base_layer: nn.Module) -> tuple[torch.device, None]:
         # PEFT would look for a weight. Adapters keep their own type: codes have none.
-        return base_layer.qweight.device, None
+        return self._quantized_base().qweight.device, None
 
     def __repr__(self) -> str:
         return "lora." + super().__repr__()
@@ -172,7 +181,7 @@ def register() -> None:
     PEFT's own hook, ``LoraConfig._register_custom_module``, is for one config object and is not saved with it, so an
     adapter could be trained but not loaded again. Its table of layer types has no other way in.
     """
-    original = LoraConfig.__post_init__
+    original: Callable[[LoraConfig], None] = LoraConfig.__post_init__
     if getattr(original, "knows_fairopt", False):
         return
 

@@ -19,6 +19,7 @@ from fairopt.compress.plan import check_finite, check_layer_by_layer, plan
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import attach, describe, detach, stored_bytes
+from fairopt.compress.resume import Reports
 from fairopt.compress.storage import read_record
 from fairopt.errors import InputError
 from fairopt.hf.config import FairoptConfig
@@ -50,6 +51,7 @@ class FairoptQuantizer(HfQuantizer):
         self._chains = plan(model, self._recipe)
         _refuse_tied(model, self._chains)
         self._dense_bytes = stored_bytes(model)
+        self._reports: Reports = {}
         return model
 
     def _recipe_for(self, model: nn.Module) -> Recipe:
@@ -68,7 +70,7 @@ class FairoptQuantizer(HfQuantizer):
 
     def get_quantize_ops(self) -> ConversionOps:
         """What turns a weight that was just read into a compressed layer."""
-        return _CompressOnLoad(self._chains)
+        return _CompressOnLoad(self._chains, self._reports)
 
     def _process_model_after_weight_loading(self, model: Any, **kwargs: Any) -> Any:
         for name, layer in _quantized(model):
@@ -76,7 +78,7 @@ class FairoptQuantizer(HfQuantizer):
             if self.pre_quantized:
                 _check_loaded(name, layer)
         if not self.pre_quantized:
-            attach(model, describe(self._recipe, self._chains, self._dense_bytes, model, seed=0))
+            attach(model, describe(self._recipe, self._chains, self._dense_bytes, model, 0, self._reports))
             self.quantization_config.stored = quantization_config.describe(model, str(self._recipe))
             if self.quantization_config.stored is None:
                 self.remove_quantization_config(model)  # type: ignore[no-untyped-call]  # only pruned: a dense model
@@ -108,8 +110,9 @@ class FairoptQuantizer(HfQuantizer):
 class _CompressOnLoad(ConversionOps):
     """Puts the compressed layer into the model in place of the empty dense one whose weight was read."""
 
-    def __init__(self, chains: dict[str, Chain]) -> None:
+    def __init__(self, chains: dict[str, Chain], reports: Reports) -> None:
         self._chains = chains
+        self._reports = reports
 
     def convert(
         self, input_dict: dict[str, Any], source_patterns: list[str], target_patterns: list[str], **kwargs: Any
@@ -126,7 +129,7 @@ class _CompressOnLoad(ConversionOps):
                 raise InputError(f"load: tensor '{key}' must have shape {shape}, got {list(weight.shape)}")
             check_finite(name, weight)
             layer.weight = nn.Parameter(weight, requires_grad=False)
-            compressed, _ = compress_layer(layer, self._chains[name])
+            compressed, self._reports[name] = compress_layer(layer, self._chains[name])
             if isinstance(compressed, QuantizedLinear):
                 _guard_from_initialisation(compressed)
                 model.set_submodule(name, compressed)
