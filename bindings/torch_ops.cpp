@@ -12,6 +12,13 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def(
       "quantized_linear(Tensor x, Tensor codes, Tensor scales, Tensor zeros, Tensor? bias, str format, int block) "
       "-> Tensor");
+  m.def("pack_weight(Tensor codes, Tensor scales, Tensor zeros, str format, int block, SymInt cols) -> Tensor packed");
+  m.def(
+      "unpack_weight(Tensor packed, str format, int block, SymInt rows, SymInt cols) "
+      "-> (Tensor codes, Tensor scales, Tensor zeros)");
+  m.def(
+      "packed_linear(Tensor x, Tensor packed, Tensor? bias, str format, int block, SymInt rows, str mode, "
+      "Tensor? lora_z=None, Tensor? lora_b=None) -> Tensor");
   m.def("prune_mask(Tensor score, SymInt prune) -> Tensor");
   m.def("prune_mask_n_of_m(Tensor score, int n, int m) -> Tensor");
   m.def("tree_attention(Tensor q, Tensor k, Tensor v, Tensor segments, Tensor runs, float scale) -> Tensor");
@@ -23,6 +30,9 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("quantize_blockwise", TORCH_BOX(&quantize_blockwise));
   m.impl("dequantize_blockwise", TORCH_BOX(&dequantize_blockwise));
   m.impl("quantized_linear", TORCH_BOX(&quantized_linear));
+  m.impl("pack_weight", TORCH_BOX(&pack_weight));
+  m.impl("unpack_weight", TORCH_BOX(&unpack_weight));
+  m.impl("packed_linear", TORCH_BOX(&packed_linear));
   m.impl("prune_mask", TORCH_BOX(&prune_mask));
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
   m.impl("tree_attention", TORCH_BOX(&tree_attention));

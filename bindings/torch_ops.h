@@ -25,6 +25,13 @@ Tensor dequantize_blockwise(const Tensor& codes, const Tensor& scales, const Ten
                             std::int64_t block, std::int64_t cols, ScalarType dtype);
 Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
                         std::optional<Tensor> bias, std::string format, std::int64_t block);
+Tensor pack_weight(const Tensor& codes, const Tensor& scales, const Tensor& zeros, std::string format,
+                   std::int64_t block, std::int64_t cols);
+std::tuple<Tensor, Tensor, Tensor> unpack_weight(const Tensor& packed, std::string format, std::int64_t block,
+                                                 std::int64_t rows, std::int64_t cols);
+Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor> bias, std::string format,
+                     std::int64_t block, std::int64_t rows, std::string mode, std::optional<Tensor> lora_z,
+                     std::optional<Tensor> lora_b);
 Tensor prune_mask(const Tensor& score, std::int64_t prune);
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m);
 Tensor tree_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& segments, const Tensor& runs,

@@ -38,6 +38,7 @@ __all__: list[str] = [
     "cpu_capability",
     "crows_margin",
     "cuda_status",
+    "default_matmul_mode",
     "dequantize_blockwise",
     "dose_trend",
     "dose_trend_influence",
@@ -53,6 +54,7 @@ __all__: list[str] = [
     "incomplete_beta",
     "js_divergence",
     "kl_divergence",
+    "matmul_modes",
     "max_t_quantile",
     "mcnemar",
     "min_detectable",
@@ -274,6 +276,11 @@ def cuda_status() -> str:
     'built, not usable: ...'. Opens libfairopt_cuda.so, which lies beside this module or where FAIROPT_CUDA_LIB says.
     """
 
+def default_matmul_mode(format: str) -> str:
+    """
+    a24 for integer codes where the CPU has VNNI, else exact.
+    """
+
 def dequantize_blockwise(
     codes: typing.Annotated[numpy.typing.ArrayLike, numpy.uint8],
     scales: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
@@ -371,6 +378,11 @@ def kl_divergence(
     base: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     variant: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
 ) -> numpy.typing.NDArray[numpy.float64]: ...
+def matmul_modes(format: str) -> list[str]:
+    """
+    The arithmetics in which packed weights of a format can be multiplied; empty where it has no packed layout.
+    """
+
 def max_t_quantile(
     correlation: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     df: typing.SupportsFloat | typing.SupportsIndex,

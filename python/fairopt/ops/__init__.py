@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from fairopt.ops.hadamard_transform import hadamard_transform
 from fairopt.ops.logsumexp_update import logsumexp_update
+from fairopt.ops.packed_linear import default_matmul_mode as default_matmul_mode  # not operators, so not in __all__
+from fairopt.ops.packed_linear import matmul_modes as matmul_modes
+from fairopt.ops.packed_linear import pack_weight, packed_linear, unpack_weight
 from fairopt.ops.prune_mask import prune_mask, prune_mask_n_of_m
 from fairopt.ops.quantize_blockwise import dequantize_blockwise, quantize_blockwise
 from fairopt.ops.quantized_linear import quantized_linear
@@ -23,9 +26,12 @@ __all__ = [
     "dequantize_blockwise",
     "hadamard_transform",
     "logsumexp_update",
+    "pack_weight",
+    "packed_linear",
     "prune_mask",
     "prune_mask_n_of_m",
     "quantize_blockwise",
     "quantized_linear",
     "tree_attention",
+    "unpack_weight",
 ]

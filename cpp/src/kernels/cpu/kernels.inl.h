@@ -7,6 +7,11 @@
 #include "kernels/cpu/prune_mask.inl.h"
 #include "kernels/cpu/quantized_linear.inl.h"
 #include "kernels/cpu/quantized_linear_panel.inl.h"
+#include "kernels/cpu/packed_epilogue.inl.h"
+#include "kernels/cpu/packed_exact.inl.h"
+#include "kernels/cpu/packed_quantize.inl.h"
+#include "kernels/cpu/packed_planes_portable.inl.h"
+#include "kernels/cpu/packed_planes.inl.h"
 #include "kernels/cpu/exp.inl.h"
 #include "kernels/cpu/tree_attention.inl.h"
 #include "kernels/cpu/logsumexp_update.inl.h"
@@ -31,6 +36,12 @@ constexpr KernelTable make_table(const char* name) {
       .pack_activations = &pack_activations,
       .quantized_linear = &quantized_linear,
       .quantized_linear_scratch = &quantized_linear_scratch,
+      .activation_spread = &activation_spread,
+      .quantize_activations = &quantize_activations,
+      .packed_planes = &packed_planes,
+      .packed_planes_scratch = &packed_planes_scratch,
+      .packed_exact = &packed_exact,
+      .packed_exact_scratch = &packed_exact_scratch,
       .tree_attention = &tree_attention,
       .tree_attention_scratch = &tree_attention_scratch,
       .hadamard_transform = &hadamard_transform,

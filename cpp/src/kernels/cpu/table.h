@@ -27,6 +27,51 @@ struct QuantizedLinear {
 };
 inline constexpr std::int64_t kLinearBlockK = 1024;  // columns whose activations lie together
 
+/// Zero points of the packed layout, stored as floats: subtracted from the codes, or added to code * scale.
+enum class PackedZeros : std::uint8_t { kNone, kInteger, kFloat };
+
+/// What a packed code stands for: codebook[code] * scale, else ((code ^ flip) - offset) * scale and its zero point.
+struct PackedCodes {
+  int bits;  ///< 4, 8, or 0: the format has no packed layout
+  int offset;
+  int flip;               ///< 0x80 for two's complement
+  const float* codebook;  ///< 16 values, null for integers
+  PackedZeros zeros;
+};
+inline constexpr std::int64_t kTileRows = 64;  // rows of W that lie together
+
+/// y [m, n] = x W^T + bias + lora_z lora_b^T with W [n, k] in the packed layout (packed_format.h has the sizes).
+struct PackedLinear {
+  const std::uint8_t* packed;
+  std::int64_t n, k, block, blocks;
+  std::int64_t header_bytes, block_bytes, tile_bytes;
+  PackedCodes codes;
+  std::int64_t m;
+  const std::int64_t* tokens;  ///< [m] the rows of x, y and lora_z that are worked on
+  const float* bias;           ///< [n] or null
+  const float *lora_z, *lora_b;
+  std::int64_t lora_rank;  ///< 0 without LoRA
+  float* y;
+};
+
+/// What the guard of the integer modes finds in a row of x: how finely its blocks must be cut.
+enum class Spread : std::uint8_t { kNarrow, kWide, kExtreme };
+
+/// The activations of an integer mode: balanced digits base 256, lowest plane first.
+struct ActivationBlock {
+  float step;            ///< what 1 stands for
+  std::int32_t sums[3];  ///< of the digits of a plane
+};
+struct Planes {
+  int planes;
+  bool codebook;          ///< i16: two planes, step over kCodebookUnit
+  std::int64_t stride;    ///< bytes a plane
+  std::int8_t* digits;    ///< [blocks][m][planes][stride], zeros past the end of a block
+  ActivationBlock* rows;  ///< [blocks][m]
+};
+inline constexpr float kCodebookUnit = 32640.0f;           // 127.5 * 256: what codebook value 1 becomes in i16
+inline constexpr std::int64_t kLargestPlaneBlock = 32768;  // sums of a longer block might overflow int32
+
 /// Attention of `heads` query heads in groups that share a kv head; strides and sizes in floats.
 struct TreeAttention {
   const float *q, *k, *v;
@@ -78,6 +123,19 @@ struct KernelTable {
                            std::int64_t hi);
   void (*quantized_linear)(const QuantizedLinear& args, std::int64_t lo, std::int64_t hi, float* scratch);
   std::int64_t (*quantized_linear_scratch)(std::int64_t m);
+
+  // packed_planes.inl.h: what the guard says of a row [k]; rows [lo, hi) of x to digits; then tiles [lo, hi) of y with
+  // packed_planes_scratch floats to work in.
+  Spread (*activation_spread)(const float* row, BlockRun run);
+  void (*quantize_activations)(const PackedLinear& args, const Planes& planes, const float* x, std::int64_t lo,
+                               std::int64_t hi);
+  void (*packed_planes)(const PackedLinear& args, const Planes& planes, std::int64_t lo, std::int64_t hi,
+                        float* scratch);
+  std::int64_t (*packed_planes_scratch)(const PackedLinear& args, const Planes& planes);
+
+  // packed_exact.inl.h: tiles [lo, hi) of y, with packed_exact_scratch floats to work in.
+  void (*packed_exact)(const PackedLinear& args, const float* x, std::int64_t lo, std::int64_t hi, float* scratch);
+  std::int64_t (*packed_exact_scratch)(const PackedLinear& args);
 
   // tree_attention.inl.h: one kv head, segments [first, last), with tree_attention_scratch(args) floats to work in.
   void (*tree_attention)(const TreeAttention& args, std::int64_t kv_head, std::int64_t first, std::int64_t last,

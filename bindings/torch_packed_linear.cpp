@@ -1,0 +1,153 @@
+// pack_weight, unpack_weight and packed_linear: the layout in which a CPU keeps quantised weights while a model runs.
+#include "fairopt/packed_linear.h"
+#include "torch_ops.h"
+
+namespace fairopt::ops {
+namespace {
+
+void require_cpu(const char* op, const char* argument, const Tensor& tensor) {
+  if (tensor.is_cuda())
+    refuse(op, argument, "on the CPU (packed weights are a layout of the CPU)", device_text(tensor));
+}
+
+void require_packed_layout(const char* op, const std::string& format) {
+  if (matmul_modes(parse_format(format, op)).empty()) {
+    refuse(op, "format", "one with a packed layout (4-bit codes, int8)", format);
+  }
+}
+
+/// The layout of a packed tensor, whose size must be that of the layout.
+QuantizedLayout packed_layout(const char* op, const Tensor& packed, const std::string& format, std::int64_t block,
+                              std::int64_t rows, std::int64_t cols) {
+  if (rows < 0) refuse(op, "rows", "non-negative", std::to_string(rows));
+  const QuantizedLayout layout{parse_format(format, op), rows, cols, block};
+  check(layout, op);
+  require_packed_layout(op, format);
+  require_dtype(op, "packed", packed, ScalarType::Byte);
+  require_shape(op, "packed", packed, {packed_bytes(layout)}, "for these rows and columns");
+  return layout;
+}
+
+struct Lora {
+  Tensor z, b;
+  std::int64_t rank;
+};
+
+std::optional<Lora> lora_branch(const char* op, const Tensor& x, const std::optional<Tensor>& z,
+                                const std::optional<Tensor>& b, std::int64_t rows) {
+  if (!z && !b) return std::nullopt;
+  if (!z || !b) refuse(op, z ? "lora_b" : "lora_z", "given together with the other", "None");
+  require_dtype(op, "lora_z", *z, x.scalar_type());
+  require_dtype(op, "lora_b", *b, x.scalar_type());
+  require_device_of(op, "lora_z", *z, "x", x);
+  require_device_of(op, "lora_b", *b, "x", x);
+  require_dimension(op, "lora_z", *z);
+  std::vector<std::int64_t> sizes = leading_sizes(x);
+  sizes.push_back(z->size(-1));
+  require_shape(op, "lora_z", *z, sizes, "[..., rank] like x");
+  require_shape(op, "lora_b", *b, {rows, z->size(-1)}, "[rows, rank]");
+  return Lora{dense(*z), dense(*b), z->size(-1)};
+}
+
+Tensor as_float32(const Tensor& tensor) { return in_dtype(tensor, ScalarType::Float); }
+
+/// Double arithmetic on exactly dequantised weights, in every mode.
+Tensor run_double(const Tensor& x, const Tensor& packed, const std::optional<Tensor>& bias, const std::string& format,
+                  std::int64_t block, std::int64_t rows, const std::optional<Lora>& lora) {
+  const auto [codes, scales, zeros] = unpack_weight(packed, format, block, rows, x.size(-1));
+  const Tensor y = quantized_linear(x, codes, scales, zeros, bias, format, block);
+  if (!lora) return y;
+  double* out = y.mutable_data_ptr<double>();
+  const double *z = lora->z.const_data_ptr<double>(), *b = lora->b.const_data_ptr<double>();
+  for (std::int64_t i = 0; i < leading_numel(x); ++i) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (std::int64_t r = 0; r < lora->rank; ++r) {
+        out[i * rows + row] += z[i * lora->rank + r] * b[row * lora->rank + r];
+      }
+    }
+  }
+  return y;
+}
+
+/// fp32 inside, whatever the 16-bit type outside: one rounding at the end.
+Tensor run(const Tensor& x, const Tensor& packed, const std::optional<Tensor>& bias, const QuantizedLayout& layout,
+           MatmulMode mode, const std::optional<Lora>& lora) {
+  std::vector<std::int64_t> sizes = leading_sizes(x);
+  sizes.push_back(layout.rows);
+  const Tensor floats = as_float32(x), y = torch::stable::new_empty(floats, sizes);
+  const Tensor float_bias = bias ? as_float32(dense(*bias)) : y;
+  PackedLinearArgs args;
+  args.x = floats.const_data_ptr<float>();
+  args.m = leading_numel(x);
+  args.packed = packed.const_data_ptr<std::uint8_t>();
+  args.layout = layout;
+  args.mode = mode;
+  args.bias = bias ? float_bias.const_data_ptr<float>() : nullptr;
+  const Lora float_lora = lora ? Lora{as_float32(lora->z), as_float32(lora->b), lora->rank} : Lora{y, y, 0};
+  if (lora) {
+    args.lora_z = float_lora.z.const_data_ptr<float>();
+    args.lora_b = float_lora.b.const_data_ptr<float>();
+    args.lora_rank = lora->rank;
+  }
+  args.y = y.mutable_data_ptr<float>();
+  TorchExecutor executor;
+  packed_linear(args, executor);
+  return in_dtype(y, x.scalar_type());
+}
+
+}  // namespace
+
+Tensor pack_weight(const Tensor& codes, const Tensor& scales, const Tensor& zeros, std::string format,
+                   std::int64_t block, std::int64_t cols) {
+  constexpr const char* op = "pack_weight";
+  if (codes.dim() != 2) refuse(op, "codes", "a matrix [n, bytes]", shape_text(codes));
+  require_cpu(op, "codes", codes);
+  require_packed_layout(op, format);
+  const QuantizedTensors weight = quantized_tensors(op, codes, scales, zeros, format, block, cols);
+  const Tensor packed = torch::stable::new_empty(weight.codes, {packed_bytes(weight.layout)});
+  TorchExecutor executor;
+  pack(weight.view(), weight.layout, packed.mutable_data_ptr<std::uint8_t>(), executor);
+  return packed;
+}
+
+std::tuple<Tensor, Tensor, Tensor> unpack_weight(const Tensor& packed, std::string format, std::int64_t block,
+                                                 std::int64_t rows, std::int64_t cols) {
+  constexpr const char* op = "unpack_weight";
+  require_cpu(op, "packed", packed);
+  if (cols < 0) refuse(op, "cols", "non-negative", std::to_string(cols));
+  const QuantizedLayout layout = packed_layout(op, packed, format, block, rows, cols);
+  const std::int64_t blocks = layout.blocks_per_row();
+  const Tensor codes = torch::stable::new_empty(packed, {rows, layout.bytes_per_row()});
+  const Tensor scales = torch::stable::new_empty(packed, {rows, blocks}, ScalarType::Float);
+  const bool zeroed = has_zeros(layout.format);
+  const Tensor zeros =
+      zeroed ? torch::stable::new_empty(packed, {rows, blocks}) : torch::stable::new_empty(packed, {0});
+  const QuantizedBuffers out{codes.mutable_data_ptr<std::uint8_t>(), scales.mutable_data_ptr<float>(),
+                             zeroed ? zeros.mutable_data_ptr<std::uint8_t>() : nullptr};
+  TorchExecutor executor;
+  unpack(dense(packed).const_data_ptr<std::uint8_t>(), layout, out, executor);
+  return {codes, scales, zeros};
+}
+
+Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor> bias, std::string format,
+                     std::int64_t block, std::int64_t rows, std::string mode, std::optional<Tensor> lora_z,
+                     std::optional<Tensor> lora_b) {
+  constexpr const char* op = "packed_linear";
+  require_dimension(op, "x", x);
+  require_cpu(op, "x", x);
+  const bool fp64 = x.scalar_type() == ScalarType::Double;
+  if (!fp64) float_dtype(op, "x", x.scalar_type());
+  require_device_of(op, "packed", packed, "x", x);
+  const QuantizedLayout layout = packed_layout(op, packed, format, block, rows, x.size(-1));
+  const MatmulMode parsed = parse_matmul_mode(mode, op);
+  if (bias) {
+    require_dtype(op, "bias", *bias, x.scalar_type());
+    require_shape(op, "bias", *bias, {rows}, "one value a row of W");
+    require_device_of(op, "bias", *bias, "x", x);
+  }
+  const std::optional<Lora> lora = lora_branch(op, x, lora_z, lora_b, rows);
+  if (fp64) return run_double(x, packed, bias, format, block, rows, lora);
+  return run(dense(x), dense(packed), bias, layout, parsed, lora);
+}
+
+}  // namespace fairopt::ops

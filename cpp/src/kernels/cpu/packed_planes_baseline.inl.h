@@ -1,0 +1,17 @@
+// What packed_planes needs of the baseline level beyond the vector layer.
+
+inline I32 operator*(I32 a, I32 b) { return {a.v * b.v}; }
+/// a * b + c with one rounding.
+inline F32 fused(F32 a, F32 b, F32 c) {
+  F32 out{};
+  for (int i = 0; i < F32::kWidth; ++i) out.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+  return out;
+}
+/// Half to even for |a| < 2^23: round_to_int reaches 2^22 only.
+inline I32 round_wide(F32 a) {
+  const F32 magic = splat(0x1p23f), zero = splat(0.0f);
+  const F32 m = max(a, zero - a);
+  const F32 rounded = (m + magic) - magic;
+  const I32 whole{__builtin_convertvector(rounded.v, i32x4)};
+  return select(zero > a, splat(0) - whole, whole);
+}
