@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.blocks import Scaffold
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.compress_layer import prune, quantize_layer, report, solve_layer
@@ -78,22 +79,10 @@ def solve_blocks(
         for name in [name for name in chains if name not in solution.reports]:
             layer = model.get_submodule(name)
             calls = [BlockCall(x) for x in scaffold.inputs_outside(layer, hidden)]
-            task = BlockTask(name, _Alone(_dense_copy(layer, solution.shared)), {"layer": chains[name]}, calls, seed)
+            task = BlockTask(name, LoneLayer(_dense_copy(layer, solution.shared)), {"layer": chains[name]}, calls, seed)
             solution.reports[name] = work(task)["layer"]
             solution.modules[name] = _like(task.layer("layer"), layer)
     return solution
-
-
-class _Alone(nn.Module):
-    """A layer that lies in no block, as a block of its own."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.layer(x)
-        return result
 
 
 def _compress(task: BlockTask, finished: FinishedBlocks | None, advance: Callable[[int], None]) -> Reports:

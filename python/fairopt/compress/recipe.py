@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, TypeAlias
 
-from fairopt.compress.solver_options import Hqq, Rtn, Solver, options_text
+from fairopt.compress.solver_options import Hqq, Rtn, SignRound, Solver, options_text
 from fairopt.errors import InputError
 
 
@@ -71,6 +71,8 @@ class Quantize:
             )
         if isinstance(self.solver, Hqq) and not self.format.endswith("_asym_float"):
             raise InputError(f"recipe: hqq format must have float zero points, got {self.format!r}")
+        if isinstance(self.solver, SignRound) and not self.format.startswith("int"):
+            raise InputError(f"recipe: signround format must be an integer one, got {self.format!r}")
 
     @property
     def _entry(self) -> Word:

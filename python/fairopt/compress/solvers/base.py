@@ -61,7 +61,7 @@ class BlockCall:
     args: tuple[Any, ...] = ()  # those after the hidden states
     kwargs: Mapping[str, Any] = field(default_factory=dict)  # masks, position embeddings, ...
 
-    def __call__(self, block: nn.Module) -> torch.Tensor:
+    def __call__(self, block: Callable[..., Any]) -> torch.Tensor:
         """The hidden states that the block makes of these."""
         output = block(self.hidden, *self.args, **self.kwargs)
         hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
