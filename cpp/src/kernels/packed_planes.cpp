@@ -32,12 +32,16 @@ void packed_planes(const PackedLinearArgs& args, MatmulMode mode, const std::vec
                 .codebook = mode == MatmulMode::kI16,
                 .stride = plane_stride(whole),
                 .digits = nullptr,
-                .rows = nullptr};
+                .rows = nullptr,
+                .starts = nullptr};
   const std::int64_t digit_bytes = round_up(whole.blocks * most * planes.planes * planes.stride, 64);
   const std::int64_t row_bytes = whole.blocks * most * static_cast<std::int64_t>(sizeof(ActivationBlock));
-  const AlignedBuffer memory = allocate((digit_bytes + row_bytes) / static_cast<std::int64_t>(sizeof(float)));
+  const std::int64_t start_bytes =
+      whole.blocks * most * planes.planes * static_cast<std::int64_t>(sizeof(std::int32_t));
+  const AlignedBuffer memory = allocate((digit_bytes + row_bytes + start_bytes) / 4);
   planes.digits = reinterpret_cast<std::int8_t*>(memory.get());
   planes.rows = reinterpret_cast<ActivationBlock*>(planes.digits + digit_bytes);
+  planes.starts = reinterpret_cast<std::int32_t*>(planes.digits + digit_bytes + row_bytes);
   for (std::int64_t first = 0; first < count; first += kTokensAtOnce) {
     const PackedLinear call = packed_call(args, tokens.data() + first, std::min(kTokensAtOnce, count - first));
     executor.parallel_for(0, call.m, row_grain(call.k), [&](std::int64_t lo, std::int64_t hi) {

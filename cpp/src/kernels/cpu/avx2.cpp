@@ -9,7 +9,9 @@ namespace {
 // clang-format off
 #include "kernels/cpu/vec_avx2.inl.h"
 #include "kernels/cpu/quantized_linear_avx2.inl.h"
+#include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_avx2.inl.h"
+#include "kernels/cpu/packed_sums_portable.inl.h"
 #include "kernels/cpu/kernels.inl.h"
 // clang-format on
 }  // namespace

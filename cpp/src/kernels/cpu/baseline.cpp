@@ -7,7 +7,9 @@ namespace {
 // clang-format off
 #include "kernels/cpu/vec_baseline.inl.h"
 #include "kernels/cpu/quantized_linear_baseline.inl.h"
+#include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_baseline.inl.h"
+#include "kernels/cpu/packed_sums_portable.inl.h"
 #include "kernels/cpu/kernels.inl.h"
 // clang-format on
 }  // namespace

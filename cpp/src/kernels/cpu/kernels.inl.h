@@ -10,7 +10,6 @@
 #include "kernels/cpu/packed_epilogue.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
 #include "kernels/cpu/packed_quantize.inl.h"
-#include "kernels/cpu/packed_planes_portable.inl.h"
 #include "kernels/cpu/packed_planes.inl.h"
 #include "kernels/cpu/exp.inl.h"
 #include "kernels/cpu/tree_attention.inl.h"

@@ -4,16 +4,14 @@
 // of the sums of the digits. Blocks ascend. A codebook of i16 is two byte tables, its values being high * 256 + low:
 // S_2 = high d_1, S_1 = high d_0 + low d_1, S_0 = low d_0.
 //
-// A *line* here is one plane of one token: up to kLines of them are multiplied at a time. Few lines take the packed
-// codes apart in registers; many read a panel of bytes [quad of columns][kTileRows][4], unpacked once into the first
+// Few tokens take the packed codes apart in registers; many read a panel of bytes that is unpacked once into the first
 // cache. Sums are integers, so the way does not show in the result.
 
-constexpr int kLines = 6;
-constexpr std::int64_t kPanelColumns = 256;
+constexpr std::int64_t kPanelColumns = 256;  // of an integer format; a codebook makes two panels of half as many
 constexpr std::int64_t kPanelBytes = kPanelColumns * kTileRows;
-constexpr std::int64_t kDirectGroups = 2;  // up to so many groups of lines, taking codes apart anew beats a panel
+constexpr std::int64_t kDirectLines = 2 * kMostLines;  // up to so many, taking codes apart anew beats a panel
 
-/// The bytes of round(value * kCodebookUnit) for 16 codebook values: high + 128, and low.
+/// The bytes of rint(value * kCodebookUnit) for 16 codebook values: high + 128, and low.
 struct CodebookBytes {
   alignas(16) std::uint8_t high[16], low[16];
   explicit CodebookBytes(const float* codebook) {
@@ -27,142 +25,156 @@ struct CodebookBytes {
   }
 };
 
-/// Sums over the columns [first, first + columns) of a block for the lines from `digits` on, by one of the ways.
-struct PlaneColumns {
-  const std::uint8_t* codes;  ///< packed
-  const std::uint8_t* panel;  ///< of these columns, or null: take the codes
-  std::int64_t columns;       ///< padded to whole dwords
-  int bits, flip;
+/// How one call works, and its memory.
+struct PlaneWork {
+  bool direct;
+  std::int64_t tables;         ///< 2 for a codebook
+  std::int64_t chunk;          ///< columns worked on at a time
+  std::int64_t lines;          ///< tokens * planes
+  std::int64_t group;          ///< tokens whose lines are multiplied at a time
+  bool whole_blocks;           ///< a block is one chunk: the sums of a group are folded at once
+  std::int64_t sums_of_table;  ///< int32s
+  float* acc;                  ///< [m][kTileRows]
+  std::int32_t* sums;          ///< [tables][lines or kMostLines][kTileRows]
+  std::uint8_t* panels;        ///< [tables][chunk * kTileRows]
+
+  PlaneWork(const PackedLinear& a, const Planes& planes, float* memory)
+      : direct(a.codes.bits == 8 || (!planes.codebook && a.m * planes.planes <= kDirectLines)),
+        tables(planes.codebook ? 2 : 1),
+        chunk(kPanelColumns / tables),
+        lines(a.m * planes.planes),
+        group(kMostLines / planes.planes),
+        whole_blocks((a.block < a.k ? a.block : a.k) <= chunk),
+        sums_of_table((whole_blocks ? kMostLines : lines) * kTileRows),
+        acc(memory),
+        sums(reinterpret_cast<std::int32_t*>(acc + a.m * kTileRows)),
+        panels(reinterpret_cast<std::uint8_t*>(sums + tables * sums_of_table)) {}
 };
-template <int kR>
-void plane_sums(const PlaneColumns& from, const std::int8_t* digits, std::int64_t stride, bool add,
-                std::int32_t* sums) {
-  if (from.panel != nullptr) return byte_sums<kR>(from.panel, from.columns / 4, 0, digits, stride, add, sums);
-  if (from.bits == 8) return byte_sums<kR>(from.codes, from.columns / 4, from.flip, digits, stride, add, sums);
-  nibble_sums<kR>(from.codes, from.columns / 8, digits, stride, add, sums);
-}
-template <int kR = kLines>
-void plane_sums(std::int64_t lines, const PlaneColumns& from, const std::int8_t* digits, std::int64_t stride, bool add,
-                std::int32_t* sums) {
-  if (lines == kR) return plane_sums<kR>(from, digits, stride, add, sums);
-  if constexpr (kR > 1) plane_sums<kR - 1>(lines, from, digits, stride, add, sums);
+
+std::int64_t packed_planes_scratch(const PackedLinear& a, const Planes& planes) {
+  const PlaneWork work(a, planes, nullptr);
+  return a.m * kTileRows + work.tables * work.sums_of_table + kPanelBytes / 4;
 }
 
-/// acc [kTileRows] of one token += one block. sums are those of its planes [levels][kTileRows], lowest first, the
-/// offset still in them: `corrections` [levels] times it, and the integer zero point times the sums of the digits.
-template <int kLevels>
-void fold_block(const PackedLinear& a, const float* scales, const ActivationBlock& x, const std::int32_t* const* sums,
-                const std::int32_t* corrections, float* acc) {
-  float digits = 0.0f;  // X, what all codes being 1 would give
-  for (int p = kLevels - 1; p >= 0; --p) digits = digits * 256.0f + static_cast<float>(x.sums[p]);
+/// One chunk of columns of a tile.
+struct CodeChunk {
+  const std::uint8_t* codes;  ///< as packed
+  std::int64_t columns;       ///< padded to whole dwords
+  std::int64_t first;         ///< its place in the block
+};
+
+template <int kLines>
+void line_sums(const PackedLinear& a, const CodeChunk& chunk, const std::uint8_t* panel, const DigitLines& lines,
+               std::int32_t* sums) {
+  if (panel != nullptr) return byte_sums<kLines>(panel, chunk.columns / 4, 0, lines, sums);
+  if (a.codes.bits == 8) return byte_sums<kLines>(chunk.codes, chunk.columns / 4, a.codes.flip, lines, sums);
+  nibble_sums<kLines>(chunk.codes, chunk.columns / 8, lines, sums);
+}
+template <int kLines = kMostLines>
+void line_sums(std::int64_t count, const PackedLinear& a, const CodeChunk& chunk, const std::uint8_t* panel,
+               const DigitLines& lines, std::int32_t* sums) {
+  if (count == kLines) return line_sums<kLines>(a, chunk, panel, lines, sums);
+  if constexpr (kLines > 1) line_sums<kLines - 1>(count, a, chunk, panel, lines, sums);
+}
+
+/// acc [kTileRows] of one token += one block, from the sums of its planes, lowest first.
+template <int kLevels, PackedZeros kZeros>
+void fold(const float* scales, const ActivationBlock& x, const std::int32_t* const (&sums)[kLevels], float* acc) {
+  float ones = 0.0f;  // X, what codes of 1 would give
+  for (int p = kLevels - 1; p >= 0; --p) ones = ones * 256.0f + static_cast<float>(x.sums[p]);
+  const F32 step = splat(x.step);
   for (std::int64_t r = 0; r < kTileRows; r += F32::kWidth) {
     F32 f = splat(0.0f);
     for (int p = kLevels - 1; p >= 0; --p) {
-      I32 sum = as_int(load(reinterpret_cast<const float*>(sums[p] + r))) - splat(corrections[p]);
-      if (a.codes.zeros == PackedZeros::kInteger) {
+      I32 sum = load_int(sums[p] + r);
+      if constexpr (kZeros == PackedZeros::kInteger) {
         sum = sum - round_to_int(load(scales + kTileRows + r)) * splat(x.sums[p]);
       }
       f = p == kLevels - 1 ? to_float(sum) : fma(f, splat(256.0f), to_float(sum));  // * 256 is exact: rounds once
     }
-    F32 y = fused(f, load(scales + r) * splat(x.step), load(acc + r));
-    if (a.codes.zeros == PackedZeros::kFloat) {
-      y = fused(splat(digits), load(scales + kTileRows + r) * splat(x.step), y);
-    }
+    F32 y = fused(f, load(scales + r) * step, load(acc + r));
+    if constexpr (kZeros == PackedZeros::kFloat) y = fused(splat(ones), load(scales + kTileRows + r) * step, y);
     store(acc + r, y);
   }
 }
-
-/// fold_block for the planes of an integer format, whose sums lie [planes][kTileRows].
 template <int kPlanes>
 void fold_integers(const PackedLinear& a, const float* scales, const ActivationBlock& x, const std::int32_t* sums,
                    float* acc) {
   const std::int32_t* planes[kPlanes];
-  std::int32_t corrections[kPlanes];
-  for (int p = 0; p < kPlanes; ++p) {
-    planes[p] = sums + p * kTileRows;
-    corrections[p] = a.codes.offset * x.sums[p];
-  }
-  fold_block<kPlanes>(a, scales, x, planes, corrections, acc);
+  for (int p = 0; p < kPlanes; ++p) planes[p] = sums + p * kTileRows;
+  if (a.codes.zeros == PackedZeros::kNone) return fold<kPlanes, PackedZeros::kNone>(scales, x, planes, acc);
+  if (a.codes.zeros == PackedZeros::kInteger) return fold<kPlanes, PackedZeros::kInteger>(scales, x, planes, acc);
+  fold<kPlanes, PackedZeros::kFloat>(scales, x, planes, acc);
 }
-
-/// fold_block for i16: high and low are [2 planes][kTileRows].
-void fold_codebook(const PackedLinear& a, const float* scales, const ActivationBlock& x, const std::int32_t* high,
-                   std::int32_t* low, float* acc) {
+/// high and low: the sums [2 planes][kTileRows] of the two tables.
+void fold_codebook(const float* scales, const ActivationBlock& x, const std::int32_t* high, std::int32_t* low,
+                   float* acc) {
   for (std::int64_t r = 0; r < kTileRows; ++r) low[kTileRows + r] += high[r];
   const std::int32_t* levels[3] = {low, low + kTileRows, high + kTileRows};
-  const std::int32_t corrections[3] = {0, 128 * x.sums[0], 128 * x.sums[1]};
-  fold_block<3>(a, scales, x, levels, corrections, acc);
+  fold<3, PackedZeros::kNone>(scales, x, levels, acc);
 }
 
-/// Working memory of a thread, in this order.
-struct PlaneScratch {
-  float* acc;           ///< [m][kTileRows]
-  std::int32_t* sums;   ///< [tables][m * planes][kTileRows]
-  std::uint8_t* panel;  ///< [kPanelBytes]
-  static std::int64_t tables(const Planes& planes) { return planes.codebook ? 2 : 1; }
-  static std::int64_t floats(const PackedLinear& a, const Planes& planes) {
-    return a.m * kTileRows * (1 + tables(planes) * planes.planes) + kPanelBytes / 4;
+/// `count` tokens from `token` on: their sums over the chunk; after the last chunk of a block, their outputs.
+void work_on_group(const PackedLinear& a, const Planes& planes, const PlaneWork& work, const float* scales,
+                   std::int64_t block, const CodeChunk& chunk, bool last, std::int64_t token, std::int64_t count) {
+  const ActivationBlock* x = planes.rows + block * a.m + token;
+  const std::int64_t line = token * planes.planes;
+  std::int32_t* sums = work.sums + (work.whole_blocks ? 0 : line * kTileRows);
+  for (std::int64_t table = 0; table < work.tables; ++table) {
+    static constexpr std::int32_t kZeros[kMostLines] = {};
+    const std::int32_t* start = table == 0 ? planes.starts + block * work.lines + line : kZeros;
+    const DigitLines lines{planes.digits + (block * work.lines + line) * planes.stride + chunk.first, planes.stride,
+                           chunk.first == 0 ? start : nullptr};
+    line_sums(count * planes.planes, a, chunk, work.direct ? nullptr : work.panels + table * work.chunk * kTileRows,
+              lines, sums + table * work.sums_of_table);
   }
-  PlaneScratch(const PackedLinear& a, const Planes& planes, float* memory)
-      : acc(memory),
-        sums(reinterpret_cast<std::int32_t*>(memory + a.m * kTileRows)),
-        panel(reinterpret_cast<std::uint8_t*>(sums + tables(planes) * a.m * planes.planes * kTileRows)) {}
-};
-
-std::int64_t packed_planes_scratch(const PackedLinear& a, const Planes& planes) {
-  return PlaneScratch::floats(a, planes);
+  if (!last) return;
+  for (std::int64_t t = 0; t < count; ++t, sums += planes.planes * kTileRows) {
+    float* acc = work.acc + (token + t) * kTileRows;
+    if (planes.codebook) {
+      fold_codebook(scales, x[t], sums, sums + work.sums_of_table, acc);
+    } else if (planes.planes == 1) {
+      fold_integers<1>(a, scales, x[t], sums, acc);
+    } else if (planes.planes == 2) {
+      fold_integers<2>(a, scales, x[t], sums, acc);
+    } else {
+      fold_integers<3>(a, scales, x[t], sums, acc);
+    }
+  }
 }
 
-void fold_tokens(const PackedLinear& a, const Planes& planes, const float* scales, std::int64_t block,
-                 const PlaneScratch& scratch) {
-  const std::int64_t line = planes.planes * kTileRows;
-  for (std::int64_t t = 0; t < a.m; ++t) {
-    const ActivationBlock& x = planes.rows[block * a.m + t];
-    std::int32_t* sums = scratch.sums + t * line;
-    float* acc = scratch.acc + t * kTileRows;
-    if (planes.codebook) {
-      fold_codebook(a, scales, x, sums, sums + a.m * line, acc);
-    } else if (planes.planes == 1) {
-      fold_integers<1>(a, scales, x, sums, acc);
-    } else if (planes.planes == 2) {
-      fold_integers<2>(a, scales, x, sums, acc);
-    } else {
-      fold_integers<3>(a, scales, x, sums, acc);
+void work_on_block(const PackedLinear& a, const Planes& planes, const PlaneWork& work, const CodebookBytes& tables,
+                   const std::uint8_t* at, std::int64_t block) {
+  const std::int64_t rest = a.k - block * a.block, step = a.codes.bits == 4 ? 8 : 4;
+  const std::int64_t columns = ((rest < a.block ? rest : a.block) + step - 1) / step * step;
+  for (std::int64_t first = 0; first < columns; first += work.chunk) {
+    const CodeChunk chunk{at + a.header_bytes + first * kTileRows * a.codes.bits / 8,
+                          columns - first < work.chunk ? columns - first : work.chunk, first};
+    if (!work.direct) {
+      unpack_panel(chunk.codes, chunk.columns / 8, planes.codebook ? tables.high : nullptr, work.panels);
+      if (planes.codebook) {
+        unpack_panel(chunk.codes, chunk.columns / 8, tables.low, work.panels + work.chunk * kTileRows);
+      }
+    }
+    // Groups differ by one token at most: a small last one would keep the multipliers waiting.
+    std::int64_t token = 0;
+    for (std::int64_t groups = (a.m + work.group - 1) / work.group; groups > 0; --groups) {
+      const std::int64_t count = (a.m - token + groups - 1) / groups;
+      work_on_group(a, planes, work, reinterpret_cast<const float*>(at), block, chunk, first + work.chunk >= columns,
+                    token, count);
+      token += count;
     }
   }
 }
 
 void packed_planes(const PackedLinear& a, const Planes& planes, std::int64_t lo, std::int64_t hi, float* memory) {
-  const PlaneScratch scratch(a, planes, memory);
-  const std::int64_t lines = a.m * planes.planes;
-  const bool direct = a.codes.bits == 8 || (!planes.codebook && lines <= kDirectGroups * kLines);
+  const PlaneWork work(a, planes, memory);
   const CodebookBytes tables(planes.codebook ? a.codes.codebook : nullptr);
   for (std::int64_t tile = lo; tile < hi; ++tile) {
-    for (std::int64_t i = 0; i < a.m * kTileRows; ++i) scratch.acc[i] = 0.0f;
+    for (std::int64_t i = 0; i < a.m * kTileRows; ++i) work.acc[i] = 0.0f;
     for (std::int64_t block = 0; block < a.blocks; ++block) {
-      const std::uint8_t* at = a.packed + tile * a.tile_bytes + block * a.block_bytes;
-      const std::int64_t rest = a.k - block * a.block, step = a.codes.bits == 4 ? 8 : 4;
-      const std::int64_t columns = ((rest < a.block ? rest : a.block) + step - 1) / step * step;
-      const std::int8_t* digits = planes.digits + block * lines * planes.stride;
-      for (std::int64_t first = 0; first < columns; first += kPanelColumns) {
-        PlaneColumns from{.codes = at + a.header_bytes + first * kTileRows * a.codes.bits / 8,
-                          .panel = direct ? nullptr : scratch.panel,
-                          .columns = columns - first < kPanelColumns ? columns - first : kPanelColumns,
-                          .bits = a.codes.bits,
-                          .flip = a.codes.flip};
-        for (std::int64_t table = 0; table < PlaneScratch::tables(planes); ++table) {
-          if (!direct) {
-            unpack_panel(from.codes, from.columns / 8,
-                         planes.codebook ? (table == 0 ? tables.high : tables.low) : nullptr, scratch.panel);
-          }
-          for (std::int64_t line = 0; line < lines; line += kLines) {
-            plane_sums(lines - line < kLines ? lines - line : kLines, from, digits + line * planes.stride + first,
-                       planes.stride, first > 0, scratch.sums + (table * lines + line) * kTileRows);
-          }
-        }
-      }
-      fold_tokens(a, planes, reinterpret_cast<const float*>(at), block, scratch);
+      work_on_block(a, planes, work, tables, a.packed + tile * a.tile_bytes + block * a.block_bytes, block);
     }
-    for (std::int64_t t = 0; t < a.m; ++t) write_tile(a, t, tile, scratch.acc + t * kTileRows);
+    for (std::int64_t t = 0; t < a.m; ++t) write_tile(a, t, tile, work.acc + t * kTileRows);
   }
 }

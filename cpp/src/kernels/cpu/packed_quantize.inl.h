@@ -106,11 +106,13 @@ void quantize_block(const float* x, std::int64_t n, float unit, std::int64_t str
 template <int kPlanes>
 void quantize_rows(const PackedLinear& a, const Planes& planes, const float* x, std::int64_t lo, std::int64_t hi) {
   const float unit = planes.codebook ? kCodebookUnit : 1.0f;
+  const int offset = planes.codebook ? 128 : a.codes.offset;  // the high bytes of a codebook are stored + 128
   for (std::int64_t t = lo; t < hi; ++t) {
     for (std::int64_t block = 0; block < a.blocks; ++block) {
       const std::int64_t first = block * a.block, at = block * a.m + t;
       quantize_block<kPlanes>(x + a.tokens[t] * a.k + first, a.k - first < a.block ? a.k - first : a.block, unit,
                               planes.stride, planes.digits + at * kPlanes * planes.stride, planes.rows[at]);
+      for (int p = 0; p < kPlanes; ++p) planes.starts[at * kPlanes + p] = -offset * planes.rows[at].sums[p];
     }
   }
 }

@@ -68,6 +68,7 @@ struct Planes {
   std::int64_t stride;    ///< bytes a plane
   std::int8_t* digits;    ///< [blocks][m][planes][stride], zeros past the end of a block
   ActivationBlock* rows;  ///< [blocks][m]
+  std::int32_t* starts;   ///< [blocks][m][planes]: -offset times the sum of the digits
 };
 inline constexpr float kCodebookUnit = 32640.0f;           // 127.5 * 256: what codebook value 1 becomes in i16
 inline constexpr std::int64_t kLargestPlaneBlock = 32768;  // sums of a longer block might overflow int32

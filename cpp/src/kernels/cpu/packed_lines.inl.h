@@ -1,0 +1,30 @@
+// What the integer modes ask of a level. A *line* is one digit plane of one token; up to kMostLines are multiplied at a
+// time with the kTileRows rows of a tile. The packed_sums_*.inl.h files define, each in the instructions of its level,
+//
+//   byte_sums<kLines>(bytes, quads, flip, lines, sums)   sums[line][row] (+)= sum of (byte ^ flip) * digit over 4 *
+//   quads
+//                                                        columns; bytes [quads][kTileRows][4], any values
+//   nibble_sums<kLines>(codes, octets, lines, sums)      the same of 4-bit codes, [octets][kTileRows] packed dwords
+//   unpack_panel(codes, octets, table, panel)            4-bit codes to bytes [2 * octets][kTileRows][4]: the codes, or
+//                                                        what the table of 16 (null: none) holds for them
+//
+// Sums are exact in int32, so levels agree in every bit.
+
+constexpr int kMostLines = 6;
+
+struct DigitLines {
+  const std::int8_t* digits;  ///< of the first line, at the first of the columns
+  std::int64_t stride;        ///< to the next line
+  const std::int32_t* start;  ///< [lines] what sums start from; null: they go on
+};
+
+// Bytes that a tile's stream is asked for ahead: into the second-level cache early, into the first a little before.
+constexpr std::int64_t kFarAhead = 8192, kNearAhead = 1024;
+
+/// For 256 bytes of the stream at p.
+inline void prefetch_stream(const std::uint8_t* p) {
+  for (int line = 0; line < 256; line += 64) {
+    __builtin_prefetch(p + kFarAhead + line, 0, 2);
+    __builtin_prefetch(p + kNearAhead + line, 0, 3);
+  }
+}
