@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fairopt.audit.audit import audit
     from fairopt.audit.run import Run, open_run
     from fairopt.compress.compress import compress
+    from fairopt.compress.interchange import export
     from fairopt.compress.record import Record, record
     from fairopt.compress.storage import load, save
 
@@ -27,6 +28,7 @@ _HOME = {
     "audit": "fairopt.audit",
     "compress": "fairopt.compress",
     "data": "fairopt.data",
+    "export": "fairopt.compress.interchange",
     "formats": "fairopt.formats",
     "hf": "fairopt.hf",
     "load": "fairopt.compress.storage",
@@ -46,6 +48,7 @@ __all__ = [
     "audit",
     "compress",
     "data",
+    "export",
     "formats",
     "hf",
     "load",

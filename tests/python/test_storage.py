@@ -234,8 +234,11 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
             edit("config.json", '"recipe"', '"magic"'),
             r"must have the keys .*, got layers, magic, ",
         ),
-        (edit("config.json", '"block"', '"blocks"'), r"layer '.*' in '.*config.json' must have block, format, got "),
-        (edit("config.json", '"nf4"', '"nf5"'), r"must have a known format and block: .* got 'nf5'"),
+        (
+            edit("config.json", '"block"', '"blocks"'),
+            r"layer '.*' in '.*config.json' must have options that its class knows: .*'blocks'",
+        ),
+        (edit("config.json", '"nf4"', '"nf5"'), r"must have options that its class knows: .* got 'nf5'"),
         (edit("fairopt.json", '"model.safetensors"', '"weights"'), r"weights' must be there, got no such file"),
         (edit("config.json", "layers.0.mlp.up", "layers.0.mlp.pu"), r"layer must be a linear one .*mlp.pu_proj'"),
         (lambda f: rewrite(f, lambda t: t.pop("model.norm.weight")), r"1 missing and 0 others \(model.norm.weight"),

@@ -8,12 +8,12 @@ from torch import nn
 IDS = torch.arange(32)[None]
 
 
-def llama(tied: bool = True, dtype: torch.dtype = torch.float32) -> nn.Module:
+def llama(tied: bool = True, dtype: torch.dtype = torch.float32, hidden: int = 64) -> nn.Module:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=64, hidden_size=hidden, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, tie_word_embeddings=tied,
     )  # fmt: skip
     return LlamaForCausalLM._from_config(config, dtype=dtype).eval()

@@ -17,6 +17,7 @@ from fairopt.cli.audit import audit
 from fairopt.cli.compare import compare
 from fairopt.cli.data import data_app
 from fairopt.cli.errors import one_line_errors as _one_line_errors
+from fairopt.cli.export import export
 from fairopt.cli.frame import frame
 from fairopt.cli.gate import gate
 from fairopt.cli.opening import OwnCode, opened
@@ -25,7 +26,7 @@ from fairopt.cli.show import show
 from fairopt.cli.table import print_json, print_table
 from fairopt.errors import ExitCode
 
-KINDS = "benchmarks, metrics, suites, scorers, recipes or formats"
+KINDS = "benchmarks, metrics, suites, scorers, recipes, formats or layouts"
 
 app = typer.Typer(
     name="fairopt",
@@ -116,6 +117,7 @@ app.command()(audit)
 app.command()(gate)
 app.command()(compare)
 app.command()(frame)
+app.command()(export)
 app.add_typer(data_app, name="data")
 
 

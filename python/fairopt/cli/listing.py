@@ -48,6 +48,19 @@ OWN = {  # benchmarks of the user's: docs/audit.md
     "corpus:FOLDER": "Your own texts, one file a group",
     "counterfactual:PATH": "Your own templates, filled with words of several groups",
 }
+LAYOUT = {
+    "dense": ("every format", "everything"),
+    "bitsandbytes": ("nf4, fp4, with dq too", "transformers, vLLM, PEFT"),
+    "bitsandbytes-int8": ("int8:row", "transformers, vLLM"),
+    "gptq": ("int2, int3, int4, int8; sym, asym", "AutoGPTQ, GPTQModel, vLLM, ExLlama"),
+    "gptq_v2": ("int2, int3, int4, int8; sym, asym", "GPTQModel, vLLM"),
+    "awq": ("int4; sym, asym", "AutoAWQ, vLLM"),
+    "compressed-tensors": ("integers; sym, asym", "llm-compressor, vLLM, transformers"),
+    "hqq": ("int2, int3, int4, int8; asym_float", "hqq"),
+    "gguf-q4_0": ("int4:g=32,sym_signed8", "llama.cpp"),
+    "gguf-q8_0": ("int8:g=32", "llama.cpp"),
+    "gguf-q4_k": ("every format, rounded again", "llama.cpp"),
+}
 FORMATS = {
     "int8": "two's complement, scale = absmax / 127",
     "int4_sym": "unsigned codes around 7.5",
@@ -69,6 +82,7 @@ def listing(kind: str, name: str = "") -> Rows:
         "scorers": _scorers,
         "recipes": _recipes,
         "formats": _formats,
+        "layouts": _layouts,
     }
     parts: dict[str, Callable[[str], Rows]] = {"suites": _entries, "metrics": _metrics_of}
     found = kind if kind in whole else f"{kind}s"
@@ -93,6 +107,12 @@ def _formats() -> Rows:
     from fairopt.formats import FORMATS as NAMES
 
     return [{"format": name, "meaning": FORMATS[name]} for name in NAMES]
+
+
+def _layouts() -> Rows:
+    from fairopt.compress.interchange import LAYOUTS
+
+    return [{"layout": name, "takes": LAYOUT[name][0], "what reads it": LAYOUT[name][1]} for name in LAYOUTS]
 
 
 def _scorers() -> Rows:

@@ -22,6 +22,7 @@ from fairopt.compress.recipe_text import parse
 from fairopt.compress.resume import Reports
 from fairopt.compress.solvers import needs_calibration
 from fairopt.errors import InputError
+from fairopt.nn import pack
 from fairopt.progress import progress
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -79,6 +80,7 @@ def compress(
         kv_cache.attach(result, recipe.kv_cache)
     stored = record.describe(recipe, chains, record.stored_bytes(model), result, seed, solution.reports, tokens)
     record.attach(result, stored)
+    pack(result)
     return result
 
 

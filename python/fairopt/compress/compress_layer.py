@@ -54,14 +54,12 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
     assert bias is None or isinstance(bias, torch.Tensor)
     k = weight.shape[1]
     block = quantizer.block_of(k)
+    format, nested = quantizer.format, quantizer.double_quant
     if solved is None:
         pad = quantizer.pad or quantizer.block is None
-        return QuantizedLinear.from_weight(weight, bias, quantizer.format, block, pad=pad)
-    layer = QuantizedLinear(k, len(weight), bias=False, format=quantizer.format, block=block, device="meta")
-    layer.codes, layer.scales, layer.zeros = solved.codes, solved.scales, solved.zeros
-    if bias is not None:
-        layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=bias.requires_grad)
-    return layer
+        return QuantizedLinear.from_weight(weight, bias, format, block, pad=pad, double_quant=nested)
+    rows = solved.codes, solved.scales, solved.zeros
+    return QuantizedLinear.from_codes(*rows, bias, format, block, k, order=solved.order, double_quant=nested)
 
 
 def _keep_mask(weight: torch.Tensor, step: Magnitude) -> torch.Tensor:

@@ -6,13 +6,16 @@ import copy
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from fairopt.compress import weight_files
+from fairopt.compress.record import unique_state
 from fairopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -104,6 +107,28 @@ def empty_model(op: str, folder: Path) -> tuple[Any, dict[str, Any] | None]:
     if model.can_generate() and (folder / GENERATION).is_file():
         model.generation_config = transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
     return model, quantization
+
+
+def fill(op: str, model: Any, tensors: Mapping[str, torch.Tensor], folder: Path, filled: Collection[str] = ()) -> None:
+    """Give a model its tensors: exactly those it has, each in its shape, but for the names in ``filled``.
+
+    Raises :class:`~fairopt.errors.InputError` for one that is missing, left over or of another shape.
+    """
+    expected = {name: tensor for name, tensor in unique_state(model).items() if name not in filled}
+    missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or extra:
+        found = f"{len(missing)} missing and {len(extra)} others ({', '.join([*missing, *extra][:3])}, ...)"
+        raise InputError(f"{op}: '{folder}' must hold exactly the tensors of {type(model).__name__}, got {found}")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            shape = list(expected[name].shape)
+            raise InputError(f"{op}: tensor '{name}' must have shape {shape}, got {list(tensor.shape)} in '{folder}'")
+    # A tied tensor goes to all its names: the one that it is stored under need not be the one that others are tied to.
+    stored_as: dict[int, str] = {}
+    names = {name: stored_as.setdefault(id(t), name) for name, t in model.state_dict(keep_vars=True).items()}
+    given = {name: tensors[stored] for name, stored in names.items() if stored not in filled}
+    model.load_state_dict(given, strict=False, assign=True)
+    model.tie_weights()
 
 
 def _check_replaceable(op: str, target: Path, mark: str, tokenizer_files: tuple[str, ...]) -> None:

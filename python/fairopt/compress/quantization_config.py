@@ -20,16 +20,15 @@ METHOD = "fairopt"
 VERSION = 1
 _KEYS = {"quant_method", "version", "recipe", "layers"}
 _CACHE = "kv_cache"  # where keys and values are quantised
-_LAYER_KEYS = {"format", "block"}
+# Modules that a folder can hold in the place of a linear layer. Each is made by (in_features, out_features, bias,
+# **options, device, dtype) and says its options as JSON values; a layer that names no class is the first.
+_CLASSES = {cls.__name__: cls for cls in (QuantizedLinear,)}
+_CLASS = "class"
 
 
 def describe(model: nn.Module, recipe: str) -> dict[str, Any] | None:
     """The JSON object that :func:`put_layers` reads; None where nothing is quantised."""
-    layers = {
-        name: {"format": module.format, "block": module.block}
-        for name, module in model.named_modules()
-        if isinstance(module, QuantizedLinear)
-    }
+    layers = {name: _spec(module) for name, module in model.named_modules() if type(module) in _CLASSES.values()}
     cache = kv_cache.describe(model)
     if not layers and cache is None:
         return None
@@ -48,8 +47,8 @@ def check(quantization: Mapping[str, Any], where: str) -> None:
     if not isinstance(layers, Mapping):
         raise InputError(f"load: '{where}' must map layers to formats, got {layers!r}")
     for name, spec in layers.items():
-        if not isinstance(spec, Mapping) or spec.keys() != _LAYER_KEYS:
-            raise InputError(f"load: layer '{name}' in '{where}' must have {_listed(_LAYER_KEYS)}, got {spec!r}")
+        if not isinstance(spec, Mapping) or spec.get(_CLASS, QuantizedLinear.__name__) not in _CLASSES:
+            raise InputError(f"load: layer '{name}' in '{where}' must be one of {_listed(_CLASSES)}, got {spec!r}")
 
 
 def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) -> None:
@@ -71,7 +70,7 @@ def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) ->
         except (ValueError, RuntimeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
-                f"load: layer '{name}' in '{where}' must have a known format and block: {reason}"
+                f"load: layer '{name}' in '{where}' must have options that its class knows: {reason}"
             ) from None
     if _CACHE in quantization:
         kv_cache.restore(model, quantization[_CACHE], where)
@@ -79,12 +78,18 @@ def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) ->
         model.set_submodule(name, layer)
 
 
-def _empty(layer: nn.Module, spec: Mapping[str, Any]) -> QuantizedLinear:
+def _spec(module: Any) -> dict[str, Any]:
+    named = {} if type(module) is QuantizedLinear else {_CLASS: type(module).__name__}
+    return {**named, **module.options()}
+
+
+def _empty(layer: nn.Module, spec: Mapping[str, Any]) -> nn.Module:
     weight, bias = dense_weight(layer), layer.bias
     n, k = weight.shape
-    return QuantizedLinear(
-        k, n, bias is not None, format=spec["format"], block=spec["block"], device="meta", dtype=weight.dtype
-    )
+    cls: Any = _CLASSES[spec.get(_CLASS, QuantizedLinear.__name__)]
+    options = {name: value for name, value in spec.items() if name != _CLASS}
+    empty: nn.Module = cls(k, n, bias is not None, **options, device="meta", dtype=weight.dtype)
+    return empty
 
 
 def _listed(keys: Any) -> str:

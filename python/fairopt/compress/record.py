@@ -124,8 +124,20 @@ def unique_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def stored_bytes(model: nn.Module) -> int:
-    """Bytes of all parameters and persistent buffers, tied ones once."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in unique_state(model).values())
+    """Bytes of all parameters and persistent buffers as a state dict holds them, tied ones once."""
+    total, seen = 0, set[int]()
+    for module in model.modules():
+        tensors: list[torch.Tensor] = list(module.parameters(recurse=False))
+        if isinstance(module, QuantizedLinear):  # packed or not, it is stored in rows
+            total += module.stored_bytes
+        else:
+            names = module._buffers.keys() - module._non_persistent_buffers_set
+            tensors += [buffer for name in names if (buffer := module._buffers[name]) is not None]
+        for tensor in tensors:
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                total += tensor.numel() * tensor.element_size()
+    return total
 
 
 def describe(

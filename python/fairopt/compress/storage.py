@@ -11,11 +11,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
-
 from fairopt.compress import model_folder, quantization_config, weight_files
 from fairopt.compress.record import Record, attach, record, unique_state
 from fairopt.errors import InputError
+from fairopt.nn import pack
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -52,6 +51,8 @@ def save(
 def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
     """Read a folder that :func:`save` wrote: the same parameters and buffers bit for bit, in evaluation mode.
 
+    A folder of another library is read as well, where its layout is one of :mod:`fairopt.compress.interchange`.
+
     What transformers does not store is computed from the configuration in fp32, as ``from_pretrained`` does: rotary
     tables that ``model.bfloat16()`` had rounded come back exact.
 
@@ -61,14 +62,19 @@ def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
     folder = Path(dir)
     stored = read_record(folder)
     if stored is None:
-        raise InputError(f"load: folder must hold a model saved by fairopt.save (with {RECORD}), got '{folder}'")
+        if not (folder / model_folder.CONFIG).is_file():
+            raise InputError(f"load: folder must hold a model saved by fairopt.save (with {RECORD}), got '{folder}'")
+        from fairopt.compress.interchange import read_folder
+
+        return read_folder(folder)
     tensors = weight_files.read(folder, stored.files)
     model, quantization = model_folder.empty_model("load", folder)
     if quantization is not None:
         quantization_config.put_layers(model, quantization, str(folder / model_folder.CONFIG))
     model.tie_weights()
-    _fill(model, tensors, folder)
+    model_folder.fill("load", model, tensors, folder)
     attach(model, stored)
+    pack(model)
     model.eval()
     return cast("PreTrainedModel", model)
 
@@ -93,20 +99,3 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"load: '{file}' must be readable text, got {error}") from None
-
-
-def _fill(model: Any, tensors: dict[str, torch.Tensor], folder: Path) -> None:
-    expected = unique_state(model)
-    missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
-    if missing or extra:
-        found = f"{len(missing)} missing and {len(extra)} others ({', '.join([*missing, *extra][:3])}, ...)"
-        raise InputError(f"load: '{folder}' must hold exactly the tensors of {type(model).__name__}, got {found}")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            shape = list(expected[name].shape)
-            raise InputError(f"load: tensor '{name}' must have shape {shape}, got {list(tensor.shape)} in '{folder}'")
-    # A tied tensor goes to all its names: the one that it is stored under need not be the one that others are tied to.
-    stored_as: dict[int, str] = {}
-    names = {name: stored_as.setdefault(id(t), name) for name, t in model.state_dict(keep_vars=True).items()}
-    model.load_state_dict({name: tensors[stored] for name, stored in names.items()}, assign=True)
-    model.tie_weights()

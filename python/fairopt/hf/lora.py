@@ -101,7 +101,10 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
             raise InputError(f"merge: adapter must be finite, got NaN or infinite values in {', '.join(names)}")
         bias = self._merged_bias(base, names)
         wanted = base.dense_weight() + delta
-        merged = QuantizedLinear.from_weight(wanted, bias, base.format, base.block, pad=True)
+        nested = base.double_quant
+        merged = QuantizedLinear.from_weight(
+            wanted, bias, base.format, base.block, pad=True, double_quant=nested
+        ).pack()
         lost, added = (merged.dense_weight() - wanted).norm(), delta.norm()
         self.merge_error = float(lost / added) if added else float(lost)
         self.base_layer = merged

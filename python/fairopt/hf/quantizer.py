@@ -23,7 +23,7 @@ from fairopt.compress.resume import Reports
 from fairopt.compress.storage import read_record
 from fairopt.errors import InputError
 from fairopt.hf.config import FairoptConfig
-from fairopt.nn import QuantizedLinear
+from fairopt.nn import QuantizedLinear, pack
 
 
 class FairoptQuantizer(HfQuantizer):
@@ -84,6 +84,7 @@ class FairoptQuantizer(HfQuantizer):
                 self.remove_quantization_config(model)  # type: ignore[no-untyped-call]  # only pruned: a dense model
         elif self._folder is not None and (stored := read_record(self._folder)) is not None:
             attach(model, stored)
+        pack(model)
         return model
 
     def _dequantize(self, model: Any, dtype: torch.dtype | None = None) -> Any:

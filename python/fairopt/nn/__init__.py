@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fairopt.nn.quantized_linear import QuantizedLinear
+from fairopt.nn.quantized_linear import QuantizedLinear, pack, set_matmul_mode
 
 if TYPE_CHECKING:
     from fairopt.nn.quantized_cache import QuantizedCache
 
-__all__ = ["QuantizedCache", "QuantizedLinear"]
+__all__ = ["QuantizedCache", "QuantizedLinear", "pack", "set_matmul_mode"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,27 +11,42 @@ from torch import nn
 from fairopt import ops
 from fairopt.errors import InputError
 
+_ROWS = ("codes", "scales", "zeros")
+
 
 class QuantizedLinear(nn.Module):
     """``y = x W^T + b`` with W [out_features, in_features] kept quantised; the product dequantises as it goes.
 
-    Buffers: ``codes`` uint8, ``scales`` fp32 and ``zeros`` uint8 (empty where the format has none), laid out as in
-    docs/formats.md; they keep their types whatever the module is cast to. ``bias`` is a parameter or None.
+    Buffers: ``codes`` uint8, ``scales`` fp32 and ``zeros`` (empty where the format has none), in rows as
+    docs/formats.md lays them out; they keep their types whatever the module is cast to. Double quantisation stores
+    ``scales`` in uint8 beside ``nested_scales`` and ``nested_offset``. ``order`` [in_features] is there where codes
+    were solved in another order than the inputs': column j of the codes belongs to input ``order[j]``. ``bias`` is a
+    parameter or None.
+
+    On the CPU :meth:`pack` exchanges the rows for one buffer ``packed`` in the order in which the kernels read memory.
+    A state dict holds rows, packed or not, and another device gets rows.
+
     A new module holds no weights yet: make one with :meth:`from_linear`, or load a state dict into it.
 
     Args:
         in_features: K, the length of a row.
         out_features: N, the number of rows.
         bias: whether there is one.
-        format: nf4, fp4, int8, int4_sym or int4_asym.
-        block: values a scale, a multiple of 16 in [16, 4096]. The last block of a row may be short.
+        format: a name of docs/formats.md.
+        block: values a scale, a multiple of 16. The last block of a row may be short.
+        double_quant: whether scales are stored in 8 bits.
+        ordered: whether there is an ``order``.
         device: of buffers and bias.
         dtype: of the bias.
     """
 
-    codes: torch.Tensor
-    scales: torch.Tensor
-    zeros: torch.Tensor
+    codes: torch.Tensor | None
+    scales: torch.Tensor | None
+    zeros: torch.Tensor | None
+    nested_scales: torch.Tensor | None
+    nested_offset: torch.Tensor | None
+    order: torch.Tensor | None
+    packed: torch.Tensor | None
 
     def __init__(
         self,
@@ -41,44 +56,144 @@ class QuantizedLinear(nn.Module):
         *,
         format: str,
         block: int,
+        double_quant: bool = False,
+        ordered: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
-        self.format = format
-        self.block = block
-        # The op itself says which shapes and types it stores, without computing.
-        stored = ops.quantize_blockwise(torch.empty(out_features, in_features, device="meta"), format, block)
-        for name, like in zip(("codes", "scales", "zeros"), stored, strict=True):
-            self.register_buffer(name, torch.empty_like(like, device=device or "cpu"))
+        self.in_features, self.out_features = in_features, out_features
+        self.format, self.block = format, block
+        self._mode: str | None = None
+        self._default_mode = ops.default_matmul_mode(format)
+        # The ops themselves say which shapes and types they store, without computing.
+        like = torch.empty(out_features, in_features, device="meta")
+        stored = dict(zip(_ROWS, ops.quantize_blockwise(like, format, block), strict=True))
+        nested: dict[str, torch.Tensor | None] = dict.fromkeys(("nested_scales", "nested_offset"), None)
+        if double_quant:
+            names = ("scales", "nested_scales", "nested_offset")
+            nested |= zip(names, ops.double_quantize(stored["scales"]), strict=True)
+        order = torch.empty(in_features, dtype=torch.int64, device="meta") if ordered else None
+        self._stored_bytes = 0
+        for name, tensor in {**stored, **nested, "order": order}.items():
+            self.register_buffer(name, None if tensor is None else torch.empty_like(tensor, device=device or "cpu"))
+            self._stored_bytes += 0 if tensor is None else tensor.numel() * tensor.element_size()
+        self.register_buffer("packed", None, persistent=False)
         self.bias = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype)) if bias else None
 
     @classmethod
-    def from_linear(cls, linear: nn.Linear, format: str, block: int, *, pad: bool = False) -> QuantizedLinear:
+    def from_linear(
+        cls, linear: nn.Linear, format: str, block: int, *, pad: bool = False, double_quant: bool = False
+    ) -> QuantizedLinear:
         """Quantise the weight of ``linear``, which is not changed. ``pad`` allows a short last block in each row."""
-        return cls.from_weight(linear.weight, linear.bias, format, block, pad=pad)
+        return cls.from_weight(linear.weight, linear.bias, format, block, pad=pad, double_quant=double_quant)
 
     @classmethod
     def from_weight(
-        cls, weight: torch.Tensor, bias: torch.Tensor | None, format: str, block: int, *, pad: bool = False
+        cls,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        format: str,
+        block: int,
+        *,
+        pad: bool = False,
+        double_quant: bool = False,
     ) -> QuantizedLinear:
-        """Quantise ``weight`` [out, in] of fp32, fp16 or bf16; ``bias`` [out] is copied."""
-        n, k = weight.shape
+        """Quantise ``weight`` [out, in] of fp32, fp16 or bf16 to nearest; ``bias`` [out] is copied."""
+        k = weight.shape[1]
         if k % block and not pad:
             raise InputError(f"QuantizedLinear: block must divide in_features = {k} unless pad is set, got {block}")
-        layer = cls(k, n, bias=False, format=format, block=block, device="meta")
-        layer.codes, layer.scales, layer.zeros = ops.quantize_blockwise(weight.detach(), format, block)
+        rows = ops.quantize_blockwise(weight.detach(), format, block)
+        return cls.from_codes(*rows, bias, format, block, k, double_quant=double_quant)
+
+    @classmethod
+    def from_codes(
+        cls,
+        codes: torch.Tensor,
+        scales: torch.Tensor,
+        zeros: torch.Tensor,
+        bias: torch.Tensor | None,
+        format: str,
+        block: int,
+        in_features: int,
+        *,
+        order: torch.Tensor | None = None,
+        double_quant: bool = False,
+    ) -> QuantizedLinear:
+        """The layer of what :func:`fairopt.ops.quantize_blockwise` or a solver returned."""
+        layer = cls(
+            in_features,
+            codes.shape[0],
+            bias=False,
+            format=format,
+            block=block,
+            double_quant=double_quant,
+            ordered=order is not None,
+            device="meta",
+        )
+        layer.codes, layer.scales, layer.zeros, layer.order = codes, scales, zeros, order
+        if double_quant:
+            layer.scales, layer.nested_scales, layer.nested_offset = ops.double_quantize(scales)
         if bias is not None:
             layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=bias.requires_grad)
         return layer
 
+    def options(self) -> dict[str, Any]:
+        """What makes another layer of this kind, as JSON values: the keyword arguments beside device and dtype."""
+        flags = {"double_quant": self.double_quant, "ordered": self.order is not None}
+        return {"format": self.format, "block": self.block, **{name: True for name, on in flags.items() if on}}
+
+    def rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """``codes``, fp32 ``scales`` and ``zeros`` in rows, as :func:`fairopt.ops.quantize_blockwise` lays them out."""
+        if self.packed is not None:
+            return ops.unpack_weight(self.packed, self.format, self.block, self.out_features, self.in_features)
+        assert self.codes is not None
+        assert self.scales is not None
+        assert self.zeros is not None
+        if self.nested_scales is None:
+            return self.codes, self.scales, self.zeros
+        assert self.nested_offset is not None
+        return self.codes, ops.double_dequantize(self.scales, self.nested_scales, self.nested_offset), self.zeros
+
+    def pack(self) -> QuantizedLinear:
+        """Exchange the rows for the layout that the CPU kernels read; returns itself.
+
+        Nothing changes where there are no such kernels: on another device, and for formats they do not know.
+        """
+        if self.packed is None and self._is_on_cpu() and ops.matmul_modes(self.format):
+            self.packed = ops.pack_weight(*self.rows(), self.format, self.block, self.in_features)
+            self.codes = self.zeros = None
+            if self.nested_scales is None:
+                self.scales = None
+        return self
+
+    def unpack(self) -> QuantizedLinear:
+        """Exchange the packed layout for rows; returns itself."""
+        if self.packed is not None:
+            codes, scales, zeros = self.rows()
+            self.codes, self.zeros, self.packed = codes, zeros, None
+            if self.nested_scales is None:
+                self.scales = scales
+        return self
+
+    @property
+    def mode(self) -> str:
+        """The arithmetic of the CPU product: ``exact``, ``a24``, ``a16``, ``a8`` or ``i16`` (docs/formats.md)."""
+        return self._mode or self._default_mode
+
+    @mode.setter
+    def mode(self, mode: str | None) -> None:
+        known = ops.matmul_modes(self.format) or ("exact",)
+        if mode is not None and mode not in known:
+            raise InputError(f"QuantizedLinear: mode must be one of {', '.join(known)} for {self.format}, got {mode!r}")
+        self._mode = mode
+
     def dense_weight(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """The weight [out_features, in_features] that the codes say: the fp32 value, rounded once to ``dtype``."""
-        return ops.dequantize_blockwise(
-            self.codes, self.scales, self.zeros, self.format, self.block, self.in_features, dtype
-        )
+        weight = ops.dequantize_blockwise(*self.rows(), self.format, self.block, self.in_features, dtype)
+        if self.order is None:
+            return weight
+        return torch.empty_like(weight).index_copy_(1, self.order, weight)
 
     def to_linear(self, dtype: torch.dtype = torch.float32) -> nn.Linear:
         """A dense layer with the dequantised weight and a copy of the bias, both of ``dtype``."""
@@ -89,14 +204,28 @@ class QuantizedLinear(nn.Module):
         return linear
 
     @property
+    def double_quant(self) -> bool:
+        """Whether the scales are stored in 8 bits."""
+        return self.nested_scales is not None
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of codes, scales, zero points and order in a state dict."""
+        return self._stored_bytes
+
+    @property
     def bits_per_weight(self) -> float:
-        """Bits of codes, scales and zero points as stored, for each weight."""
-        stored = sum(buffer.numel() * buffer.element_size() for buffer in (self.codes, self.scales, self.zeros))
-        return 8 * stored / max(1, self.in_features * self.out_features)
+        """Bits of codes, scales, zero points and order as stored, for each weight."""
+        return 8 * self._stored_bytes / max(1, self.in_features * self.out_features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type."""
-        return ops.quantized_linear(x, self.codes, self.scales, self.zeros, self.bias, self.format, self.block)
+        if self.order is not None:
+            x = x.index_select(-1, self.order)
+        if self.packed is not None and x.dtype != torch.float64:
+            rows = self.out_features
+            return ops.packed_linear(x, self.packed, self.bias, self.format, self.block, rows, self.mode)
+        return ops.quantized_linear(x, *self.rows(), self.bias, self.format, self.block)
 
     @property
     def qweight(self) -> torch.Tensor:
@@ -110,13 +239,58 @@ class QuantizedLinear(nn.Module):
             f"format={self.format}, block={self.block}, bits_per_weight={self.bits_per_weight:g}"
         )
 
+    def _is_on_cpu(self) -> bool:
+        return self.codes is not None and self.codes.device.type == "cpu"
+
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
         # .to(bfloat16), .half() and .type() reach every tensor of a module through here. Scales are part of the code:
         # rounding them would change the weights, so a buffer may move but never change its type.
+        if self.packed is not None and fn(self.packed.new_empty(0)).device.type != "cpu":
+            self.unpack()
+        arrives = self.codes is not None and self.codes.device.type not in ("cpu", "meta")
         before = dict(self._buffers)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in before.items():
             after = self._buffers[name]
             if buffer is not None and after is not None and after.dtype != buffer.dtype:
                 self._buffers[name] = buffer.to(after.device)
-        return self
+        return self.pack() if arrives else self
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.packed is not None:
+            for name, tensor in zip(_ROWS, self.rows(), strict=True):
+                destination.setdefault(prefix + name, tensor)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        was_packed = self.packed is not None
+        self.unpack()
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if was_packed:
+            self.pack()
+
+
+def pack(model: nn.Module) -> None:
+    """Let every quantised layer of a model lie as the CPU's kernels read it (:meth:`QuantizedLinear.pack`).
+
+    ``fairopt.compress`` and ``fairopt.load`` do it; a model that was built by hand or moved piece by piece needs it.
+    """
+    for module in model.modules():
+        if isinstance(module, QuantizedLinear):
+            module.pack()
+
+
+def set_matmul_mode(model: nn.Module, mode: str | None) -> None:
+    """Choose the arithmetic of every quantised layer of a model: ``exact``, ``a24``, ``a16``, ``a8``, ``i16``.
+
+    None chooses the default of this machine. Layers whose format does not know the mode are an error, and then none is
+    changed: :class:`~fairopt.errors.InputError`.
+    """
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, QuantizedLinear)}
+    for name, layer in layers.items():
+        known = ops.matmul_modes(layer.format) or ("exact",)
+        if mode is not None and mode not in known:
+            requirement = f"one of {', '.join(known)} for {layer.format} in '{name}'"
+            raise InputError(f"set_matmul_mode: mode must be {requirement}, got {mode!r}")
+    for layer in layers.values():
+        layer.mode = mode
