@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fairopt.audit.run import Run, open_run
     from fairopt.compress.compress import compress
     from fairopt.compress.interchange import export
+    from fairopt.compress.on_disk import compress_folder
     from fairopt.compress.record import Record, record
     from fairopt.compress.storage import load, save
 
@@ -27,6 +28,7 @@ _HOME = {
     "Run": "fairopt.audit.run",
     "audit": "fairopt.audit",
     "compress": "fairopt.compress",
+    "compress_folder": "fairopt.compress.on_disk",
     "data": "fairopt.data",
     "export": "fairopt.compress.interchange",
     "formats": "fairopt.formats",
@@ -47,6 +49,7 @@ __all__ = [
     "Run",
     "audit",
     "compress",
+    "compress_folder",
     "data",
     "export",
     "formats",

@@ -70,6 +70,18 @@ def test_from_pretrained_reads_and_makes_what_fairopt_makes(name: str, recipe: s
     assert same_state(fairopt.load(tmp_path / "resaved"), ours)
 
 
+@pytest.mark.parametrize("recipe", ["int8:g=32+kv4:group=16,residual=16", "kv2:group=16,residual=16"])
+def test_quantised_caches_come_along(recipe: str, tmp_path: Path) -> None:
+    llama().save_pretrained(tmp_path / "dense")
+    ours = fairopt.compress(llama(), recipe)
+    made = fairopt.hf.from_pretrained(tmp_path / "dense", quantization_config=FairoptConfig(recipe))
+    made.save_pretrained(tmp_path / "made")
+    for model in (made, fairopt.hf.from_pretrained(tmp_path / "made")):
+        assert torch.equal(logits(model), logits(ours))
+    assert not torch.equal(logits(ours), logits(llama()))
+    assert fairopt.record(made) == fairopt.record(ours)
+
+
 def test_heads_are_quantised_when_named_and_stay_tied_when_not(tmp_path: Path) -> None:
     llama().save_pretrained(tmp_path / "tied")
     llama(tied=False).save_pretrained(tmp_path / "untied")
@@ -162,7 +174,7 @@ def test_a_dense_model_is_not_taken_for_a_compressed_one(tmp_path: Path) -> None
     ("recipe", "message"),
     [
         ("gptq:int4,g=32", "must need no calibration and only one layer at a time .*, got 'gptq:int4,g=32'"),
-        ("smoothquant+w8a8", "must need no calibration and only one layer at a time .*, got 'smoothquant'"),
+        ("smoothquant+w8a8", "must need no calibration and only one layer at a time .*, got 'smoothquant.w8a8'"),
         ("nf5", "step must be one of"),
         ("nf4:block=80", "block must divide K = 64"),
         ("nf4;keep=nothing", "keep must match a linear layer, got 'nothing'"),

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.store import Facts
 from fairopt.compress.compress import compress
@@ -50,7 +52,7 @@ def load(source: ModelSource, dtype: DType) -> LoadedModel:
 
     check_folder(folder)
     tokenizer = load_tokenizer(folder)
-    return identified(storage.load(folder), tokenizer, str(source))
+    return identified(storage.load(folder, dtype=getattr(torch, dtype)), tokenizer, str(source))
 
 
 def facts(model: LoadedModel) -> Facts:

@@ -76,6 +76,9 @@ def compress(
 ) -> None:
     """Compress a model and save it as a Hugging Face folder.
 
+    A folder is compressed weight by weight and may be larger than the memory; what is not compressed keeps its type.
+    A recipe that looks at activations, and a name on the hub, need the whole model in memory.
+
     Examples:
 
         fairopt compress phantom --recipe nf4 --out phantom-nf4/
@@ -86,15 +89,23 @@ def compress(
         from fairopt.compress.recipe_text import parse
 
         parsed = parse(recipe)
+        from fairopt.compress.plan import looks_at_one_layer
+        from fairopt.models.loading import check_folder, local_folder
+
+        folder = local_folder(base)
+        if folder is not None and looks_at_one_layer(parsed):
+            from fairopt.compress.on_disk import compress_folder
+
+            check_folder(folder)
+            typer.echo(f"{out}: {compress_folder(folder, out, parsed, seed=seed)}")
+            return
         from fairopt.compress.compress import compress as run_compress
-        from fairopt.compress.record import record
         from fairopt.compress.storage import save
         from fairopt.models.loading import load_model
 
         loaded = load_model(base)
         model = run_compress(loaded.model, parsed, seed=seed)
-        save(model, out, loaded.tokenizer)
-        typer.echo(f"{out}: {record(model)}")
+        typer.echo(f"{out}: {save(model, out, loaded.tokenizer)}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from fairopt.compress import kv_cache, record
 from fairopt.compress.calibration import LENGTH, Calibration, Document
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.driver import Solution, solve_blocks
-from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers
+from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers, untie
 from fairopt.compress.plan import plan
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.compress.recipe_text import parse
@@ -75,7 +75,7 @@ def compress(
     memo = solution.shared | {id(model.get_submodule(name)): module for name, module in solution.modules.items()}
     result = copy.deepcopy(model, memo)
     if any(name in chains for name in dense_by_default(model)):
-        _untie(result)
+        untie(result)
     if recipe.kv_cache is not None:
         kv_cache.attach(result, recipe.kv_cache)
     stored = record.describe(recipe, chains, record.stored_bytes(model), result, seed, solution.reports, tokens)
@@ -115,10 +115,3 @@ def _warn_of_few_tokens(model: nn.Module, chains: Mapping[str, Chain], reports: 
     if few:
         names = ", ".join(f"{name} ({tokens})" for name, tokens in few.items())
         warnings.warn(f"compress: {len(few)} layers saw fewer calibration tokens than inputs: {names}", stacklevel=3)
-
-
-def _untie(model: nn.Module) -> None:
-    """Say in the configuration that the head no longer shares the embedding, or loading would tie them again."""
-    config: Any = getattr(model, "config", None)
-    if getattr(config, "tie_word_embeddings", False):
-        config.tie_word_embeddings = False

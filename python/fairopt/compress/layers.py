@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,3 +48,10 @@ def with_dense_weight(layer: nn.Module, weight: torch.Tensor) -> nn.Module:
     old = layer.weight
     assert isinstance(old, nn.Parameter)
     return copy.deepcopy(layer, {id(old): nn.Parameter(stored, requires_grad=old.requires_grad)})
+
+
+def untie(model: nn.Module) -> None:
+    """Say in the configuration that the head no longer shares the embedding, or loading would tie them again."""
+    config: Any = getattr(model, "config", None)
+    if getattr(config, "tie_word_embeddings", False):
+        config.tie_word_embeddings = False

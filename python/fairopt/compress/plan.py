@@ -11,7 +11,7 @@ from torch import nn
 
 from fairopt.compress import kv_cache
 from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers
-from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe, Transform
+from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe, Step, Transform
 from fairopt.compress.solver_options import Hqq, RangeSearch, Rtn
 from fairopt.errors import InputError
 
@@ -100,15 +100,22 @@ def check_finite(name: str, weight: torch.Tensor) -> None:
 
 
 def check_layer_by_layer(recipe: Recipe) -> None:
-    """Refuse a recipe with a step that looks at more than the weight of one layer: calibration texts, neighbours."""
-    for chain in filter(None, [recipe.chain, *(override.chain for override in recipe.overrides)]):
-        for step in chain.steps:
-            beyond = not isinstance(step.solver, _LAYER_SOLVERS) if isinstance(step, Quantize) else False
-            if beyond or isinstance(step, Transform):
-                raise InputError(
-                    "compress: recipe must need no calibration and only one layer at a time to be applied while weights"
-                    f" are read, got '{step}' (load the model and use fairopt.compress)"
-                )
+    """Refuse a recipe that :func:`looks_at_one_layer` says no to."""
+    if not looks_at_one_layer(recipe):
+        raise InputError(
+            "compress: recipe must need no calibration and only one layer at a time to be applied while weights are"
+            f" read, got '{recipe}' (load the model and use fairopt.compress)"
+        )
+
+
+def looks_at_one_layer(recipe: Recipe) -> bool:
+    """Whether every step sees the weight of one layer and nothing else: no calibration texts, no neighbours."""
+    chains = filter(None, [recipe.chain, *(override.chain for override in recipe.overrides)])
+    return all(_sees_one_weight(step) for chain in chains for step in chain.steps)
+
+
+def _sees_one_weight(step: Step) -> bool:
+    return isinstance(step.solver, _LAYER_SOLVERS) if isinstance(step, Quantize) else not isinstance(step, Transform)
 
 
 def _names(layers: Iterable[str]) -> str:

@@ -151,7 +151,19 @@ def describe(
 ) -> Record:
     """The record of a compression that has just been done; ``reports`` is what solvers said of layers."""
     said = reports or {}
-    layers = {name: _describe_layer(after.get_submodule(name), chain, said.get(name)) for name, chain in chains.items()}
+    layers = {name: describe_layer(after.get_submodule(name), chain, said.get(name)) for name, chain in chains.items()}
+    return summarise(recipe, layers, dense_bytes, after, seed, calibration)
+
+
+def summarise(
+    recipe: Recipe,
+    layers: Mapping[str, LayerRecord],
+    dense_bytes: int,
+    after: nn.Module,
+    seed: int,
+    calibration: Calibration | None = None,
+) -> Record:
+    """The record of layers that have been described; ``after`` may be on the meta device."""
     weights = {name: layer.shape[0] * layer.shape[1] for name, layer in layers.items()}
     total = max(1, sum(weights.values()))
     return Record(
@@ -173,7 +185,8 @@ def describe(
     )
 
 
-def _describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] | None) -> LayerRecord:
+def describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] | None) -> LayerRecord:
+    """What a record says of one compressed layer."""
     if isinstance(layer, QuantizedLinear):
         weight, bits = layer.dense_weight(), layer.bits_per_weight
     else:

@@ -48,10 +48,11 @@ def save(
         return _write(model, stored, draft, tokenizer)
 
 
-def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
+def load(dir: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """Read a folder that :func:`save` wrote: the same parameters and buffers bit for bit, in evaluation mode.
 
     A folder of another library is read as well, where its layout is one of :mod:`fairopt.compress.interchange`.
+    ``dtype`` is that of what is not quantised, as stored by default; codes and scales keep theirs.
 
     What transformers does not store is computed from the configuration in fp32, as ``from_pretrained`` does: rotary
     tables that ``model.bfloat16()`` had rounded come back exact.
@@ -73,6 +74,9 @@ def load(dir: str | os.PathLike[str]) -> PreTrainedModel:
         quantization_config.put_layers(model, quantization, str(folder / model_folder.CONFIG))
     model.tie_weights()
     model_folder.fill("load", model, tensors, folder)
+    if dtype is not None:
+        for parameter in model.parameters():
+            parameter.data = parameter.data.to(dtype)
     attach(model, stored)
     pack(model)
     model.eval()

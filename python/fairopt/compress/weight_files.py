@@ -22,6 +22,41 @@ def shard_name(number: int, count: int) -> str:
     return f"model-{number:05}-of-{count:05}.safetensors"
 
 
+def tensors_of(folder: Path) -> dict[str, list[str]]:
+    """File -> names of its tensors, for the safetensors files of a folder that transformers would read.
+
+    Raises :class:`~fairopt.errors.InputError` where there are none, one is missing or is no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if (folder / INDEX).is_file():
+        try:
+            names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise InputError(f"load: '{folder / INDEX}' must be an index of shards, got {error!r}") from None
+    else:
+        names = [WEIGHTS]
+    tensors = {}
+    for name in names:
+        if not (folder / name).is_file():
+            raise InputError(f"load: '{folder / name}' must be there, got no such file")
+        try:
+            with safe_open(folder / name, framework="pt") as file:
+                tensors[name] = list(file.keys())
+        except SafetensorError as error:
+            raise InputError(f"load: '{folder / name}' must be a safetensors file, got {error}") from None
+    return tensors
+
+
+def read_tensor(file: Path, name: str) -> torch.Tensor:
+    """One tensor; its pages of the file are in memory for as long as it is."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as opened:
+        tensor: torch.Tensor = opened.get_tensor(name)
+        return tensor
+
+
 def write(file: Path, tensors: Mapping[str, torch.Tensor]) -> FileRecord:
     """Write one safetensors file; an :class:`OSError` when that fails, as for any other file."""
     from safetensors import SafetensorError

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from fairopt.compress.record import attach, has_record
 from fairopt.compress.storage import read_record
 from fairopt.errors import InputError
-from fairopt.nn import QuantizedLinear
+from fairopt.hf.quantizer import FairoptQuantizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,7 +38,7 @@ def from_pretrained(name_or_path: str | os.PathLike[str], *, auto_class: Any = N
     stored = None if has_record(model) else read_record(Path(name_or_path))
     if stored is not None:
         attach(model, stored)  # of a pruned model, which transformers takes for a dense one
-    if not has_record(model) and not any(isinstance(module, QuantizedLinear) for module in model.modules()):
+    if not has_record(model) and not isinstance(getattr(model, "hf_quantizer", None), FairoptQuantizer):
         raise InputError(
             f"from_pretrained: name_or_path must be a compressed model, got '{name_or_path}'"
             " (pass quantization_config=fairopt.hf.FairoptConfig(...) to quantise a dense one)"

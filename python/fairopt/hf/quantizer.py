@@ -12,7 +12,7 @@ from transformers.core_model_loading import ConversionOps
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
-from fairopt.compress import quantization_config
+from fairopt.compress import kv_cache, quantization_config
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.layers import linear_layers
 from fairopt.compress.plan import check_finite, check_layer_by_layer, plan
@@ -78,6 +78,8 @@ class FairoptQuantizer(HfQuantizer):
             if self.pre_quantized:
                 _check_loaded(name, layer)
         if not self.pre_quantized:
+            if self._recipe.kv_cache is not None:
+                kv_cache.attach(model, self._recipe.kv_cache)
             attach(model, describe(self._recipe, self._chains, self._dense_bytes, model, 0, self._reports))
             self.quantization_config.stored = quantization_config.describe(model, str(self._recipe))
             if self.quantization_config.stored is None:

@@ -49,7 +49,7 @@ def load_model(name_or_path: str | Path, *, dtype: DType = "float32") -> LoadedM
     """
     if dtype not in get_args(DType):
         raise InputError(f"load_model: dtype must be one of {', '.join(get_args(DType))}, got {dtype!r}")
-    folder = _folder(name_or_path)
+    folder = local_folder(name_or_path)
     if folder is not None:
         check_folder(folder)
     source = str(folder or name_or_path)
@@ -73,7 +73,7 @@ def kind_of(architectures: Sequence[str]) -> Kind:
     return "masked" if any(name.endswith("ForMaskedLM") for name in architectures) else "causal"
 
 
-def _folder(name_or_path: str | Path) -> Path | None:
+def local_folder(name_or_path: str | Path) -> Path | None:
     """The local folder that is meant, or None for a name on the hub (``name`` or ``owner/name``)."""
     if name_or_path == "phantom":
         from fairopt import phantom
