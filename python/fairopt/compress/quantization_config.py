@@ -22,13 +22,13 @@ _KEYS = {"quant_method", "version", "recipe", "layers"}
 _CACHE = "kv_cache"  # where keys and values are quantised
 # Modules that a folder can hold in the place of a linear layer. Each is made by (in_features, out_features, bias,
 # **options, device, dtype) and says its options as JSON values; a layer that names no class is the first.
-_CLASSES = {cls.__name__: cls for cls in (QuantizedLinear,)}
+CLASSES = {cls.__name__: cls for cls in (QuantizedLinear,)}
 _CLASS = "class"
 
 
 def describe(model: nn.Module, recipe: str) -> dict[str, Any] | None:
     """The JSON object that :func:`put_layers` reads; None where nothing is quantised."""
-    layers = {name: _spec(module) for name, module in model.named_modules() if type(module) in _CLASSES.values()}
+    layers = {name: _spec(module) for name, module in model.named_modules() if type(module) in CLASSES.values()}
     cache = kv_cache.describe(model)
     if not layers and cache is None:
         return None
@@ -47,8 +47,8 @@ def check(quantization: Mapping[str, Any], where: str) -> None:
     if not isinstance(layers, Mapping):
         raise InputError(f"load: '{where}' must map layers to formats, got {layers!r}")
     for name, spec in layers.items():
-        if not isinstance(spec, Mapping) or spec.get(_CLASS, QuantizedLinear.__name__) not in _CLASSES:
-            raise InputError(f"load: layer '{name}' in '{where}' must be one of {_listed(_CLASSES)}, got {spec!r}")
+        if not isinstance(spec, Mapping) or spec.get(_CLASS, QuantizedLinear.__name__) not in CLASSES:
+            raise InputError(f"load: layer '{name}' in '{where}' must be one of {_listed(CLASSES)}, got {spec!r}")
 
 
 def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) -> None:
@@ -86,7 +86,7 @@ def _spec(module: Any) -> dict[str, Any]:
 def _empty(layer: nn.Module, spec: Mapping[str, Any]) -> nn.Module:
     weight, bias = dense_weight(layer), layer.bias
     n, k = weight.shape
-    cls: Any = _CLASSES[spec.get(_CLASS, QuantizedLinear.__name__)]
+    cls: Any = CLASSES[spec.get(_CLASS, QuantizedLinear.__name__)]
     options = {name: value for name, value in spec.items() if name != _CLASS}
     empty: nn.Module = cls(k, n, bias is not None, **options, device="meta", dtype=weight.dtype)
     return empty

@@ -17,6 +17,7 @@ from fairopt.errors import InputError
 from fairopt.nn import pack
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 RECORD = "fairopt.json"

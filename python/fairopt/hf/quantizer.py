@@ -23,7 +23,9 @@ from fairopt.compress.resume import Reports
 from fairopt.compress.storage import read_record
 from fairopt.errors import InputError
 from fairopt.hf.config import FairoptConfig
-from fairopt.nn import QuantizedLinear, pack
+from fairopt.nn import pack
+
+_CLASSES = tuple(quantization_config.CLASSES.values())
 
 
 class FairoptQuantizer(HfQuantizer):
@@ -133,7 +135,7 @@ class _CompressOnLoad(ConversionOps):
             check_finite(name, weight)
             layer.weight = nn.Parameter(weight, requires_grad=False)
             compressed, self._reports[name] = compress_layer(layer, self._chains[name])
-            if isinstance(compressed, QuantizedLinear):
+            if isinstance(compressed, _CLASSES):
                 _guard_from_initialisation(compressed)
                 model.set_submodule(name, compressed)
                 missing_keys.discard(key)
@@ -142,8 +144,8 @@ class _CompressOnLoad(ConversionOps):
         return left
 
 
-def _quantized(model: nn.Module) -> list[tuple[str, QuantizedLinear]]:
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, QuantizedLinear)]
+def _quantized(model: nn.Module) -> list[tuple[str, Any]]:
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, _CLASSES)]
 
 
 def _tie(model: Any) -> None:
@@ -153,7 +155,7 @@ def _tie(model: Any) -> None:
         setattr(model.get_submodule(parent), name, model.get_parameter(source))
 
 
-def _guard_from_initialisation(layer: QuantizedLinear) -> None:
+def _guard_from_initialisation(layer: nn.Module) -> None:
     """Give the layer a ``weight`` that counts as loaded.
 
     After loading, transformers calls each model's ``_init_weights``, which skips what was loaded; that of GPT-2 and
@@ -164,7 +166,7 @@ def _guard_from_initialisation(layer: QuantizedLinear) -> None:
     layer.weight = loaded
 
 
-def _check_loaded(name: str, layer: QuantizedLinear) -> None:
+def _check_loaded(name: str, layer: nn.Module) -> None:
     """Refuse a layer whose codes were not in the files: transformers would leave whatever lies in memory."""
     for tensor, value in layer.named_buffers():
         if not getattr(value, "_is_hf_initialized", False):
