@@ -7,10 +7,17 @@
 namespace fairopt::bindings {
 namespace {
 
-std::pair<int, bool> format_layout(const char* op, const std::string& format, std::int64_t block) {
+std::pair<int, std::string> format_layout(const char* op, const std::string& format, std::int64_t block) {
   const Format parsed = parse_format(format, op);
   check({parsed, 0, 0, block}, op);
-  return {code_bits(parsed), has_zeros(parsed)};
+  const ZeroPoint zero = zero_point(parsed);
+  return {code_bits(parsed), zero == ZeroPoint::kNone ? "" : zero == ZeroPoint::kFloat ? "float32" : "uint8"};
+}
+
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  for (int i = 0; i < kFormatCount; ++i) names.emplace_back(name(static_cast<Format>(i)));
+  return names;
 }
 
 std::vector<std::string> modes(const std::string& format) {
@@ -28,8 +35,9 @@ std::string default_mode(const std::string& format) {
 void bind_format(pybind11::module_& m) {
   using pybind11::operator""_a;
   m.def("format_layout", &format_layout, "op"_a, "format"_a, "block"_a,
-        "(bits of a code, whether blocks carry a zero point). Raises the ValueError that `op` raises for an unknown\n"
-        "format or an impossible block.");
+        "(bits of a code, dtype of the zero points or '' where there are none). Raises the ValueError that `op`\n"
+        "raises for an unknown format or an impossible block.");
+  m.def("format_names", &format_names, "Of all formats that the kernels know.");
   m.def("matmul_modes", &modes, "format"_a,
         "The arithmetics in which packed weights of a format can be multiplied; empty where it has no packed layout.");
   m.def("default_matmul_mode", &default_mode, "format"_a, "a24 for integer codes where the CPU has VNNI, else exact.");

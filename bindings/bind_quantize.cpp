@@ -20,8 +20,15 @@ namespace {
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 using Scales = py::array_t<float, py::array::c_style>;
 
-std::tuple<Bytes, Scales, Bytes> quantize_blockwise(const py::array& array, const std::string& format,
-                                                    std::int64_t block) {
+/// uint8 or float32, as the format has it; [0] where it has none.
+py::array zero_points(Format format, const std::vector<py::ssize_t>& sizes) {
+  const ZeroPoint kind = zero_point(format);
+  if (kind == ZeroPoint::kFloat) return Scales(sizes);
+  return Bytes(kind == ZeroPoint::kInteger ? sizes : std::vector<py::ssize_t>{0});
+}
+
+std::tuple<Bytes, Scales, py::array> quantize_blockwise(const py::array& array, const std::string& format,
+                                                        std::int64_t block) {
   constexpr const char* op = "quantize_blockwise";
   const Format parsed = parse_format(format, op);
   check({parsed, 0, 0, block}, op);
@@ -29,8 +36,11 @@ std::tuple<Bytes, Scales, Bytes> quantize_blockwise(const py::array& array, cons
   const QuantizedLayout layout{parsed, in.rows, in.cols, block};
   Bytes codes(in.sizes(layout.bytes_per_row()));
   Scales scales(in.sizes(layout.blocks_per_row()));
-  Bytes zeros(has_zeros(parsed) ? in.sizes(layout.blocks_per_row()) : std::vector<py::ssize_t>{0});
-  const QuantizedBuffers out{codes.mutable_data(), scales.mutable_data(), zeros.mutable_data()};
+  py::array zeros = zero_points(parsed, in.sizes(layout.blocks_per_row()));
+  const ZeroPoint kind = zero_point(parsed);
+  const QuantizedBuffers out{codes.mutable_data(), scales.mutable_data(),
+                             kind == ZeroPoint::kInteger ? static_cast<std::uint8_t*>(zeros.mutable_data()) : nullptr,
+                             kind == ZeroPoint::kFloat ? static_cast<float*>(zeros.mutable_data()) : nullptr};
   {
     const void* source = in.values.data();
     const py::gil_scoped_release release;
@@ -48,8 +58,9 @@ void require_sizes(const char* argument, const py::array& array, const std::vect
                               ", got " + text(got));
 }
 
-py::array dequantize_blockwise(const Bytes& codes, const Scales& scales, const Bytes& zeros, const std::string& format,
-                               std::int64_t block, std::int64_t cols, const std::string& dtype) {
+py::array dequantize_blockwise(const Bytes& codes, const Scales& scales, const py::array& zeros,
+                               const std::string& format, std::int64_t block, std::int64_t cols,
+                               const std::string& dtype) {
   constexpr const char* op = "dequantize_blockwise";
   const DType target = parse_dtype(op, dtype);
   QuantizedLayout layout{parse_format(format, op), 1, cols, block};
@@ -65,7 +76,16 @@ py::array dequantize_blockwise(const Bytes& codes, const Scales& scales, const B
   require_sizes("scales", scales, with_last(layout.blocks_per_row()));
   require_sizes("zeros", zeros, has_zeros(layout.format) ? sizes : std::vector<py::ssize_t>{0});
   py::array values(numpy_dtype(target), with_last(cols));
-  const QuantizedView in{codes.data(), scales.data(), zeros.data()};
+  const ZeroPoint kind = zero_point(layout.format);
+  const py::dtype wanted = kind == ZeroPoint::kFloat ? py::dtype::of<float>() : py::dtype::of<std::uint8_t>();
+  if (!zeros.dtype().is(wanted)) {
+    throw std::invalid_argument(std::string(op) + ": zeros must be " + std::string(py::str(wanted)) + " for " + format +
+                                ", got " + std::string(py::str(zeros.dtype())));
+  }
+  const py::array dense_zeros = py::array::ensure(zeros, py::array::c_style);
+  const QuantizedView in{codes.data(), scales.data(),
+                         kind == ZeroPoint::kInteger ? static_cast<const std::uint8_t*>(dense_zeros.data()) : nullptr,
+                         kind == ZeroPoint::kFloat ? static_cast<const float*>(dense_zeros.data()) : nullptr};
   void* out = values.mutable_data();
   {
     const py::gil_scoped_release release;
@@ -80,7 +100,7 @@ void bind_quantize(py::module_& m) {
   m.def("quantize_blockwise", &quantize_blockwise, "array"_a.noconvert(), "format"_a, "block"_a,
         "float32, float16 or uint16 (bfloat16 bits) [..., k] -> (codes uint8 [..., bytes], scales float32 [..., "
         "blocks],\n"
-        "zeros uint8 [..., blocks], or [0] for formats without zero points). Definitions: docs/formats.md.\n"
+        "zeros uint8 or float32 [..., blocks], or [0] for formats without zero points). Definitions: docs/formats.md.\n"
         "Raises ValueError for another dtype, an unknown format, a bad block, NaN or infinity.");
   m.def("dequantize_blockwise", &dequantize_blockwise, "codes"_a, "scales"_a, "zeros"_a, "format"_a, "block"_a,
         "cols"_a, "dtype"_a = "float32",

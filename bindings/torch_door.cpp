@@ -113,9 +113,15 @@ std::int64_t leading_numel(const Tensor& tensor) {
   return product;
 }
 
+ScalarType zeros_dtype(Format format) {
+  return zero_point(format) == ZeroPoint::kFloat ? ScalarType::Float : ScalarType::Byte;
+}
+
 QuantizedView QuantizedTensors::view() const {
+  const ZeroPoint kind = zero_point(layout.format);
   return {codes.const_data_ptr<std::uint8_t>(), scales.const_data_ptr<float>(),
-          has_zeros(layout.format) ? zeros.const_data_ptr<std::uint8_t>() : nullptr};
+          kind == ZeroPoint::kInteger ? zeros.const_data_ptr<std::uint8_t>() : nullptr,
+          kind == ZeroPoint::kFloat ? zeros.const_data_ptr<float>() : nullptr};
 }
 
 Tensor dense(const Tensor& tensor) { return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor); }
@@ -129,8 +135,8 @@ QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Te
   require_dimension(op, "codes", codes);
   require_dtype(op, "codes", codes, ScalarType::Byte);
   require_dtype(op, "scales", scales, ScalarType::Float);
-  require_dtype(op, "zeros", zeros, ScalarType::Byte);
   const QuantizedLayout layout{parse_format(format, op), leading_numel(codes), cols, block};
+  require_dtype(op, "zeros", zeros, zeros_dtype(layout.format));
   if (cols < 0) refuse(op, "cols", "at least 0", std::to_string(cols));
   check(layout, op);
 
@@ -145,6 +151,7 @@ QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Te
   require_device_of(op, "scales", scales, "codes", codes);
   require_device_of(op, "zeros", zeros, "codes", codes);
   require_usable_device(op, codes);
+  if (codes.is_cuda()) cuda::require_format(op, layout.format);
   return {dense(codes), dense(scales), dense(zeros), layout};
 }
 

@@ -72,6 +72,9 @@ std::int64_t leading_numel(const Tensor& tensor);
 Tensor dense(const Tensor& tensor);
 Tensor in_dtype(const Tensor& tensor, ScalarType type);
 
+/// What `zeros` is of: float32 for the formats that keep floats, else uint8 (empty where there are none).
+ScalarType zeros_dtype(Format format);
+
 /// A quantised matrix [rows, cols] at the door: checked, dense, on one device. Leading dimensions of codes are rows.
 struct QuantizedTensors {
   Tensor codes, scales, zeros;

@@ -10,6 +10,7 @@ std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::stri
   const QuantizedLayout layout{parse_format(format, op), leading_numel(x), x.size(-1), block};
   check(layout, op);
   require_usable_device(op, x);
+  if (x.is_cuda()) cuda::require_format(op, layout.format);
   const Tensor source = dense(x);
   if (!x.is_cuda()) require_finite(op, "x", source);  // on CUDA the answer would have to be waited for
 
@@ -19,9 +20,11 @@ std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::stri
   const std::vector<std::int64_t> zero_sizes = has_zeros(layout.format) ? scale_sizes : std::vector<std::int64_t>{0};
   const Tensor codes = torch::stable::new_empty(source, code_sizes, ScalarType::Byte);
   const Tensor scales = torch::stable::new_empty(source, scale_sizes, ScalarType::Float);
-  const Tensor zeros = torch::stable::new_empty(source, zero_sizes, ScalarType::Byte);
+  const Tensor zeros = torch::stable::new_empty(source, zero_sizes, zeros_dtype(layout.format));
+  const ZeroPoint kind = zero_point(layout.format);
   const QuantizedBuffers out{codes.mutable_data_ptr<std::uint8_t>(), scales.mutable_data_ptr<float>(),
-                             has_zeros(layout.format) ? zeros.mutable_data_ptr<std::uint8_t>() : nullptr};
+                             kind == ZeroPoint::kInteger ? zeros.mutable_data_ptr<std::uint8_t>() : nullptr,
+                             kind == ZeroPoint::kFloat ? zeros.mutable_data_ptr<float>() : nullptr};
   if (x.is_cuda()) {
     cuda::quantize(source.const_data_ptr(), dtype, layout, out, current_stream(x));
   } else {

@@ -46,6 +46,7 @@ __all__: list[str] = [
     "excess_churn",
     "f_sf",
     "format_layout",
+    "format_names",
     "gap_permutation",
     "grouped_sums",
     "heterogeneity",
@@ -284,7 +285,7 @@ def default_matmul_mode(format: str) -> str:
 def dequantize_blockwise(
     codes: typing.Annotated[numpy.typing.ArrayLike, numpy.uint8],
     scales: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
-    zeros: typing.Annotated[numpy.typing.ArrayLike, numpy.uint8],
+    zeros: numpy.ndarray,
     format: str,
     block: typing.SupportsInt | typing.SupportsIndex,
     cols: typing.SupportsInt | typing.SupportsIndex,
@@ -328,10 +329,15 @@ def f_sf(
     df1: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     df2: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
 ) -> typing.Any: ...
-def format_layout(op: str, format: str, block: typing.SupportsInt | typing.SupportsIndex) -> tuple[int, bool]:
+def format_layout(op: str, format: str, block: typing.SupportsInt | typing.SupportsIndex) -> tuple[int, str]:
     """
-    (bits of a code, whether blocks carry a zero point). Raises the ValueError that `op` raises for an unknown
-    format or an impossible block.
+    (bits of a code, dtype of the zero points or '' where there are none). Raises the ValueError that `op`
+    raises for an unknown format or an impossible block.
+    """
+
+def format_names() -> list[str]:
+    """
+    Of all formats that the kernels know.
     """
 
 def gap_permutation(
@@ -514,10 +520,10 @@ def prune_mask_n_of_m(
 
 def quantize_blockwise(
     array: numpy.ndarray, format: str, block: typing.SupportsInt | typing.SupportsIndex
-) -> tuple[numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.uint8]]:
+) -> tuple[numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.float32], numpy.ndarray]:
     """
     float32, float16 or uint16 (bfloat16 bits) [..., k] -> (codes uint8 [..., bytes], scales float32 [..., blocks],
-    zeros uint8 [..., blocks], or [0] for formats without zero points). Definitions: docs/formats.md.
+    zeros uint8 or float32 [..., blocks], or [0] for formats without zero points). Definitions: docs/formats.md.
     Raises ValueError for another dtype, an unknown format, a bad block, NaN or infinity.
     """
 

@@ -13,7 +13,33 @@ from numpy.typing import NDArray
 
 from fairopt import _core
 
-Format: TypeAlias = Literal["int8", "int4_sym", "int4_asym", "nf4", "fp4"]
+Format: TypeAlias = Literal[
+    "int8",
+    "int4_sym",
+    "int4_asym",
+    "nf4",
+    "fp4",
+    "int2_sym",
+    "int3_sym",
+    "int5_sym",
+    "int6_sym",
+    "int2_asym",
+    "int3_asym",
+    "int5_asym",
+    "int6_asym",
+    "int8_asym",
+    "int2_asym_float",
+    "int3_asym_float",
+    "int4_asym_float",
+    "int5_asym_float",
+    "int6_asym_float",
+    "int8_asym_float",
+    "int4_sym_7",
+    "int4_sym_no_clip",
+    "int4_sym_signed8",
+    "int4_tinygemm",
+    "fp8",
+]
 DType: TypeAlias = Literal["float32", "float16", "bfloat16"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -24,10 +50,10 @@ class QuantizedArray:
     """A quantised array ``[..., cols]``: the one layout that kernels, ops and files share.
 
     Attributes:
-        codes: uint8 ``[..., cols]`` for int8 (two's complement), else ``[..., ceil(cols / 2)]``, first value in the
-            high nibble.
+        codes: uint8 ``[..., ceil(cols * bits / 8)]``, a bit string: the first value in the high bits of the first byte.
         scales: float32 ``[..., ceil(cols / block)]``.
-        zeros: uint8, shaped like ``scales`` for int4_asym, else ``[0]``.
+        zeros: shaped like ``scales``, uint8 for the ``_asym`` formats and float32 for ``_asym_float`` and
+            ``int4_tinygemm``; uint8 ``[0]`` for the others.
         format: which dialect.
         block: values a scale; the last block of a row may be short.
         cols: values a row.
@@ -35,7 +61,7 @@ class QuantizedArray:
 
     codes: NDArray[np.uint8]
     scales: NDArray[np.float32]
-    zeros: NDArray[np.uint8]
+    zeros: NDArray[np.uint8] | NDArray[np.float32]
     format: Format
     block: int
     cols: int
@@ -69,7 +95,7 @@ def quantize(array: NDArray[Any], format: Format, block: int = 64) -> QuantizedA
     Args:
         array: float32, float16 or uint16 (the bits of bfloat16) ``[..., cols]``, finite. Not changed.
         format: one of ``FORMATS``.
-        block: a multiple of 16 in [16, 4096].
+        block: a multiple of 16, at most 2**30; from ``cols`` on, each row is one block.
 
     Raises:
         ValueError: another dtype, a scalar, NaN or infinity, an unknown format, a block out of range.

@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "all_formats.h"
 #include "catch.h"
 #include "fairopt/cpu_capability.h"
 #include "fairopt/format.h"
@@ -39,8 +40,19 @@ TEST_CASE("formats: FP4 ranks are the magnitudes in order, thresholds lie betwee
 }
 
 TEST_CASE("formats: names round-trip and an unknown one lists the known", "[formats]") {
-  for (const char* text : {"int8", "int4_sym", "int4_asym", "nf4", "fp4"}) REQUIRE(name(parse_format(text)) == text);
+  for (const Format format : kAllFormats) REQUIRE(parse_format(name(format)) == format);
   REQUIRE_THROWS_WITH(parse_format("int5"), Catch::Matchers::ContainsSubstring("int8, int4_sym, int4_asym, nf4, fp4"));
+}
+
+TEST_CASE("formats: bits and zero points are what the name says", "[formats]") {
+  for (const Format format : kAllFormats) {
+    const std::string text(name(format));
+    CAPTURE(text);
+    REQUIRE(code_bits(format) == text[text.find_first_of("0123456789")] - '0');
+    const bool has_float = text.find("float") != text.npos || text == "int4_tinygemm";
+    const bool integer = !has_float && text.find("_asym") != text.npos;
+    REQUIRE(zero_point(format) == (has_float ? ZeroPoint::kFloat : integer ? ZeroPoint::kInteger : ZeroPoint::kNone));
+  }
 }
 
 TEST_CASE("formats: a row of codes and scales has the stated size", "[formats]") {
@@ -48,6 +60,10 @@ TEST_CASE("formats: a row of codes and scales has the stated size", "[formats]")
   REQUIRE(four.bytes_per_row() == 33);
   REQUIRE(four.blocks_per_row() == 2);
   REQUIRE(eight.bytes_per_row() == 65);
+  REQUIRE(QuantizedLayout{Format::kInt3Sym, 2, 65, 64}.bytes_per_row() == 25);  // 195 bits
+  REQUIRE(QuantizedLayout{Format::kInt6Sym, 1, 3, 64}.bytes_per_row() == 3);
+  REQUIRE(QuantizedLayout{Format::kNf4, 1, 11008, 11008}.blocks_per_row() == 1);
+  REQUIRE(QuantizedLayout{Format::kNf4, 1, 65, 1 << 20}.blocks_per_row() == 1);
   REQUIRE(QuantizedLayout{Format::kNf4, 0, 0, 64}.blocks_per_row() == 0);
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "all_formats.h"
 #include "catch.h"
 #include "fairopt/quantize.h"
 #include "kernels/formats.h"
@@ -15,22 +16,10 @@ using kernels::BlockRun;
 
 namespace {
 
-constexpr Format kAllFormats[] = {Format::kInt8, Format::kInt4Sym, Format::kInt4Asym, Format::kNf4, Format::kFp4};
-
-struct Quantized {
-  std::vector<std::uint8_t> codes;
-  std::vector<float> scales;
-  std::vector<std::uint8_t> zeros;
-  Quantized(Format format, BlockRun run)
-      : codes(static_cast<std::size_t>(code_bits(format) == 8 ? run.n : (run.n + 1) / 2), 0xcc),
-        scales(static_cast<std::size_t>((run.n + run.block - 1) / run.block), -1.0f),
-        zeros(has_zeros(format) ? scales.size() : 0, 0xcc) {}
-};
-
 Quantized by_reference(Format format, const std::vector<float>& values, std::int64_t block) {
   const BlockRun run{static_cast<std::int64_t>(values.size()), block};
   Quantized out(format, run);
-  kernels::reference::quantize(format, values.data(), run, out.codes.data(), out.scales.data(), out.zeros.data());
+  kernels::reference::quantize(format, values.data(), run, out.parts());
   return out;
 }
 
@@ -45,18 +34,13 @@ Quantized quantize_everywhere(Format format, const std::vector<float>& values, s
   for (const kernels::KernelTable* level : runnable_levels()) {
     CAPTURE(level->name, name(format), run.n, block);
     Quantized got(format, run);
-    level->quantize[static_cast<int>(format)](values.data(), run, got.codes.data(), got.scales.data(),
-                                              got.zeros.data());
+    level->quantize[static_cast<int>(format)](values.data(), run, got.parts());
     REQUIRE(got.codes == expected.codes);
     REQUIRE(same_bits(got.scales, expected.scales));
     REQUIRE(got.zeros == expected.zeros);
+    REQUIRE(same_bits(got.float_zeros, expected.float_zeros));
   }
   return expected;
-}
-
-int code_at(const Quantized& q, Format format, std::size_t i) {
-  if (code_bits(format) == 8) return static_cast<std::int8_t>(q.codes[i]);
-  return i % 2 == 0 ? q.codes[i / 2] >> 4 : q.codes[i / 2] & 15;
 }
 
 }  // namespace
@@ -64,7 +48,7 @@ int code_at(const Quantized& q, Format format, std::size_t i) {
 TEST_CASE("quantize: every level equals the plain twin bit for bit", "[quantize]") {
   for (const Format format : kAllFormats) {
     for (const std::int64_t n : {0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 1000, 4095, 4096, 4097, 9001}) {
-      for (const std::int64_t block : {16, 48, 64, 128, 4096}) {
+      for (const std::int64_t block : {16, 48, 64, 128, 4096, 16384}) {
         quantize_everywhere(format, weights(n, static_cast<std::uint64_t>(n * 4099 + block)), block);
       }
     }
@@ -146,9 +130,13 @@ TEST_CASE("quantize: a block of zeros has scale 0 and codes of zero, and so has 
   for (const Format format : kAllFormats) {
     const Quantized q = quantize_everywhere(format, std::vector<float>(33, 0.0f), 16);
     for (const float scale : q.scales) REQUIRE((scale == 0.0f && !std::signbit(scale)));
-    const int zero = format == Format::kNf4 ? 7 : format == Format::kInt4Sym ? 8 : 0;
+    const formats::Spec spec = formats::kSpecs[static_cast<int>(format)];
+    const bool float_zeros = zero_point(format) == ZeroPoint::kFloat;  // the value of the least code
+    const int zero = format == Format::kNf4 ? 7 : float_zeros ? 0 : formats::offset(spec);
     for (std::size_t i = 0; i < 33; ++i) REQUIRE(code_at(q, format, i) == zero);
-    if (code_bits(format) == 4) REQUIRE((q.codes.back() & 15) == zero);
+    const std::size_t whole = 8 * q.codes.size() / static_cast<std::size_t>(spec.bits);
+    for (std::size_t i = 33; i < whole; ++i) REQUIRE(code_at(q, format, i) == zero);
+    for (const float value : q.float_zeros) REQUIRE((value == 0.0f && !std::signbit(value)));
   }
   const Quantized asym = quantize_everywhere(Format::kInt4Asym, {-5.0f, 10.0f, 1.0f}, 16);
   REQUIRE((asym.codes.back() & 15) == asym.zeros[0]);
@@ -162,6 +150,7 @@ TEST_CASE("quantize: extreme scales neither overflow nor divide by zero", "[quan
       CAPTURE(name(format), most);
       REQUIRE(std::isfinite(q.scales[0]));
       REQUIRE(q.scales[0] >= 0.0f);
+      for (const float zero : q.float_zeros) REQUIRE(std::isfinite(zero));
     }
   }
   REQUIRE(by_reference(Format::kInt8, {least}, 16).scales[0] == 0.0f);  // amax / 127 underflows: a block of zeros
@@ -175,7 +164,7 @@ TEST_CASE("quantize: the public door lays out rows of every dtype, whatever the 
     for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
       for (const std::int64_t rows : {0, 1, 3}) {
         for (const std::int64_t cols : {0, 1, 33, 64, 4500}) {
-          const QuantizedLayout layout{format, rows, cols, 48};
+          const QuantizedLayout layout{format, rows, cols, cols == 4500 && rows == 1 ? 8192 : 48};
           const std::vector<float> drawn = weights(rows * cols, 5);
           std::vector<float> values = drawn;
           std::vector<std::uint16_t> halves(drawn.size());
@@ -187,9 +176,10 @@ TEST_CASE("quantize: the public door lays out rows of every dtype, whatever the 
           }
           std::vector<std::uint8_t> codes(static_cast<std::size_t>(rows * layout.bytes_per_row()));
           std::vector<float> scales(static_cast<std::size_t>(rows * layout.blocks_per_row()));
-          std::vector<std::uint8_t> zeros(has_zeros(format) ? scales.size() : 0);
+          std::vector<std::uint8_t> zeros(zero_point(format) == ZeroPoint::kInteger ? scales.size() : 0);
+          std::vector<float> float_zeros(zero_point(format) == ZeroPoint::kFloat ? scales.size() : 0);
           const void* source = dtype == DType::kFloat32 ? static_cast<const void*>(values.data()) : halves.data();
-          quantize(source, dtype, layout, {codes.data(), scales.data(), zeros.data()});
+          quantize(source, dtype, layout, {codes.data(), scales.data(), zeros.data(), float_zeros.data()});
           for (std::int64_t row = 0; row < rows; ++row) {
             const Quantized expected =
                 by_reference(format, {values.begin() + row * cols, values.begin() + (row + 1) * cols}, layout.block);
@@ -197,8 +187,11 @@ TEST_CASE("quantize: the public door lays out rows of every dtype, whatever the 
             const auto scales_of_row = scales.begin() + row * layout.blocks_per_row();
             REQUIRE(std::equal(expected.codes.begin(), expected.codes.end(), codes_of_row));
             REQUIRE(std::equal(expected.scales.begin(), expected.scales.end(), scales_of_row));
-            REQUIRE(std::equal(expected.zeros.begin(), expected.zeros.end(),
-                               zeros.begin() + (has_zeros(format) ? row * layout.blocks_per_row() : 0)));
+            const std::int64_t zero = row * layout.blocks_per_row();
+            REQUIRE(
+                std::equal(expected.zeros.begin(), expected.zeros.end(), zeros.begin() + (zeros.empty() ? 0 : zero)));
+            REQUIRE(std::equal(expected.float_zeros.begin(), expected.float_zeros.end(),
+                               float_zeros.begin() + (float_zeros.empty() ? 0 : zero)));
           }
         }
       }
@@ -213,15 +206,18 @@ TEST_CASE("quantize: bad arguments are refused by name", "[quantize]") {
   const auto with = [&](QuantizedLayout layout, QuantizedBuffers out) {
     quantize(&value, DType::kFloat32, layout, out);
   };
-  for (const std::int64_t block : {0, 8, 24, 4112, -16}) {
+  for (const std::int64_t block :
+       {std::int64_t{0}, std::int64_t{8}, std::int64_t{24}, std::int64_t{-16}, (std::int64_t{1} << 30) + 16}) {
     REQUIRE_THROWS_WITH(with({Format::kNf4, 1, 1, block}, {&code, &scale, nullptr}),
-                        ContainsSubstring("quantize: block must be a multiple of 16 in [16, 4096], got "));
+                        ContainsSubstring("quantize: block must be a multiple of 16 in [16, 1073741824], got "));
   }
   REQUIRE_THROWS_WITH(with({Format::kNf4, -1, 1, 64}, {&code, &scale, nullptr}), ContainsSubstring("got [-1, 1]"));
   REQUIRE_THROWS_WITH(with({Format::kNf4, std::int64_t{1} << 40, std::int64_t{1} << 40, 64}, {&code, &scale, nullptr}),
                       ContainsSubstring("at most 2^60 values"));
   REQUIRE_THROWS_WITH(with({Format::kInt4Asym, 1, 1, 64}, {&code, &scale, nullptr}),
                       ContainsSubstring("out.zeros must not be null for int4_asym"));
+  REQUIRE_THROWS_WITH(with({Format::kInt4Tinygemm, 1, 1, 64}, {&code, &scale, &code}),
+                      ContainsSubstring("out.float_zeros must not be null for int4_tinygemm"));
   REQUIRE_THROWS_WITH(with({Format::kNf4, 1, 1, 64}, {nullptr, &scale, nullptr}),
                       ContainsSubstring("must not be null"));
   REQUIRE(code == 0);

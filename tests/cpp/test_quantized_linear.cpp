@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "all_formats.h"
 #include "catch.h"
 #include "fairopt/cpu_capability.h"
 #include "fairopt/quantized_linear.h"
@@ -14,28 +15,29 @@ using namespace fairopt;
 
 namespace {
 
-constexpr Format kAllFormats[] = {Format::kInt8, Format::kInt4Sym, Format::kInt4Asym, Format::kNf4, Format::kFp4};
-
 /// A weight of random codes, scales (zero and negative ones too) and zero points, in buffers without a byte to spare.
 struct Weight {
   QuantizedLayout layout;
   std::vector<std::uint8_t> codes, zeros;
-  std::vector<float> scales, bias;
+  std::vector<float> scales, float_zeros, bias;
 
   explicit Weight(QuantizedLayout l) : layout(l) {
     std::mt19937_64 random(static_cast<std::uint64_t>(l.rows * 131 + l.cols * 7 + l.block));
     codes.resize(static_cast<std::size_t>(l.rows * l.bytes_per_row()));
     for (std::uint8_t& code : codes) code = static_cast<std::uint8_t>(random());
+    for (std::uint8_t& code : codes) code -= l.format == Format::kFp8 && (code & 0x7f) == 0x7f;  // NaN
     scales = weights(l.rows * l.blocks_per_row(), random());
     bias = weights(l.rows, random());
-    if (has_zeros(l.format)) zeros.resize(scales.size());
-    for (std::uint8_t& zero : zeros) zero = static_cast<std::uint8_t>(random() & 15);
+    if (zero_point(l.format) == ZeroPoint::kInteger) zeros.resize(scales.size());
+    for (std::uint8_t& zero : zeros) zero = static_cast<std::uint8_t>(random());
+    if (zero_point(l.format) == ZeroPoint::kFloat) float_zeros = weights(l.rows * l.blocks_per_row(), random());
   }
 
   QuantizedLinearArgs args(const std::vector<float>& x, std::int64_t m, std::vector<float>& y) const {
     return {.x = x.data(),
             .m = m,
-            .weight = {codes.data(), scales.data(), zeros.empty() ? nullptr : zeros.data()},
+            .weight = {codes.data(), scales.data(), zeros.empty() ? nullptr : zeros.data(),
+                       float_zeros.empty() ? nullptr : float_zeros.data()},
             .layout = layout,
             .bias = bias.data(),
             .y = y.data()};
@@ -80,7 +82,7 @@ void require_close(const Weight& weight, std::int64_t m, const std::vector<float
 
 TEST_CASE("quantized_linear: within the bound of float64 for ragged shapes", "[quantized_linear]") {
   for (const Format format : kAllFormats) {
-    for (const std::int64_t block : {16, 32, 48, 64, 128, 4096}) {
+    for (const std::int64_t block : {16, 48, 64, 128, 4096}) {
       for (const std::int64_t k : {1, 31, 33, 64, 127, 129, 500, 1025}) {
         for (const std::int64_t n : {1, 9, 63, 65}) {
           const Weight weight({format, n, k, block});
@@ -169,6 +171,7 @@ TEST_CASE("quantized_linear: the bits of an output do not depend on its row or t
         args.weight.codes += row * weight.layout.bytes_per_row();
         args.weight.scales += row * weight.layout.blocks_per_row();
         if (args.weight.zeros != nullptr) args.weight.zeros += row * weight.layout.blocks_per_row();
+        if (args.weight.float_zeros != nullptr) args.weight.float_zeros += row * weight.layout.blocks_per_row();
         args.bias += row;
         quantized_linear(args);
         for (std::int64_t token = 0; token < m; ++token) {
@@ -216,8 +219,9 @@ TEST_CASE("quantized_linear: bad arguments are refused by name before anything i
     change(args);
     quantized_linear(args);
   };
-  REQUIRE_THROWS_WITH(with([](auto& a) { a.layout.block = 24; }),
-                      ContainsSubstring("quantized_linear: block must be a multiple of 16 in [16, 4096], got 24"));
+  REQUIRE_THROWS_WITH(
+      with([](auto& a) { a.layout.block = 24; }),
+      ContainsSubstring("quantized_linear: block must be a multiple of 16 in [16, 1073741824], got 24"));
   REQUIRE_THROWS_WITH(with([](auto& a) { a.m = -1; }), ContainsSubstring("m must be non-negative, got -1"));
   REQUIRE_THROWS_WITH(with([](auto& a) { a.x = nullptr; }), ContainsSubstring("x must not be null"));
   REQUIRE_THROWS_WITH(with([](auto& a) { a.y = nullptr; }), ContainsSubstring("y must not be null"));

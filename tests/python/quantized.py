@@ -8,7 +8,6 @@ import torch
 
 from fairopt import ops
 
-FORMATS = ["int8", "int4_sym", "int4_asym", "nf4", "fp4"]
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from fairopt import _core, formats
 
-BLOCKS = st.sampled_from([16, 32, 48, 64, 128, 4096])
+BLOCKS = st.sampled_from([16, 48, 64, 128, 8192])
 # Scales and products stay normal numbers; test_quantize.cpp covers the subnormal and the huge.
 VALUES = st.one_of(
     st.just(0.0),
@@ -22,10 +22,16 @@ EPSILON = 2.0**-24  # half a unit in the last place of float32, relative
 
 
 def unpack(q: formats.QuantizedArray) -> np.ndarray:
-    """Codes as one integer a value."""
+    """Codes as one integer a value, as stored; int8 with its sign."""
     if q.format == "int8":
         return q.codes.view(np.int8).astype(int)
-    return np.stack([q.codes >> 4, q.codes & 15], -1).reshape(*q.codes.shape[:-1], -1)[..., : q.cols].astype(int)
+    bits = format_bits(q.format)
+    stream = np.unpackbits(q.codes, axis=-1)[..., : q.cols * bits]
+    return stream.reshape(*stream.shape[:-1], q.cols, bits) @ (1 << np.arange(bits)[::-1])
+
+
+def format_bits(format: str) -> int:
+    return int(next(c for c in format if c.isdigit()))
 
 
 def per_value(q: formats.QuantizedArray, blocks: np.ndarray) -> np.ndarray:
@@ -34,30 +40,34 @@ def per_value(q: formats.QuantizedArray, blocks: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("format", formats.FORMATS)
 @given(x=MATRICES, block=BLOCKS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_error_is_at_most_half_a_step(format, x, block):
     q = formats.quantize(x, format, block)
     error = np.abs(q.dequantize().astype(np.float64) - x)
     scale = per_value(q, q.scales).astype(np.float64)
-    # Half the widest gap between neighbouring levels, in units of the scale.
+    # Half the widest gap between neighbouring levels, in units of the scale. Of sym_signed8 the end of the other sign
+    # may be clamped by a whole step; the top octave of e4m3 has levels 32 apart.
     half_step = {
-        "int8": 0.5,
-        "int4_sym": 0.5,
-        "int4_asym": 0.5,
         "nf4": (1 - 0.6961928009986877) / 2,
         "fp4": (1 - 8 / 12) / 2,
-    }[format]
-    # Rounded besides: scale, ratio, product, each half a unit of at most 15 (int4: 16) or 127 steps; FP4's table and
-    # thresholds are off by 3.5e-8 more. int4_asym clamps when both ends of its range round up: half a step again.
-    top = {"int8": 128, "int4_sym": 16, "int4_asym": 16}.get(format, 1)
-    assert np.all(error <= scale * (half_step + 8 * top * EPSILON))
+        "int4_sym_signed8": 1.0,
+        "fp8": 16.0,
+    }.get(format, 0.5)
+    # Rounded besides: scale, ratio, product, each half a unit of the largest level; FP4's table and thresholds are off
+    # by 3.5e-8 more. The integer zero points clamp when both ends of the range round up: half a step again.
+    top = {"nf4": 1, "fp4": 1, "fp8": 448}.get(format, 2 ** format_bits(format))
+    bound = np.abs(scale) * (half_step + 8 * top * EPSILON)
+    if q.zeros.dtype == np.float32:  # zero point, its sum with a multiple and the way back round in units of the value
+        bound = bound + 8 * EPSILON * np.abs(x).max(initial=0)
+    assert np.all(error <= bound)
 
 
-@pytest.mark.parametrize("format", ["int8", "nf4", "fp4"])
+@pytest.mark.parametrize("format", ["int8", "nf4", "fp4", "fp8", "int4_sym_7", "int4_sym_no_clip", "int4_sym_signed8"])
 @given(x=MATRICES, block=BLOCKS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_quantising_again_gives_the_same_codes(format, x, block):
-    # int4_sym (amax / 7.5 is no level) and int4_asym (a rounded zero point shortens the range) cannot promise this.
+    # The other symmetric rules (amax / 7.5 is no level) and the integer zero points (a rounded one shortens the range)
+    # cannot promise this.
     once = formats.quantize(x, format, block)
     again = formats.quantize(once.dequantize(), format, block)
     np.testing.assert_array_equal(once.codes, again.codes)
@@ -68,7 +78,7 @@ def test_quantising_again_gives_the_same_codes(format, x, block):
     x=arrays(np.float32, (6, 32), elements=VALUES),
     order=st.permutations(range(12)),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_blocks_do_not_know_each_other(format, x, order):
     blocks = x.reshape(12, 16)
     together = formats.quantize(x, format, 16).dequantize().reshape(12, 16)
@@ -78,17 +88,18 @@ def test_blocks_do_not_know_each_other(format, x, order):
 
 @pytest.mark.parametrize("format", formats.FORMATS)
 @given(x=MATRICES, power=st.integers(-20, 20), block=BLOCKS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_power_of_two_moves_into_the_scale(format, x, power, block):
     q, scaled = formats.quantize(x, format, block), formats.quantize(np.ldexp(x, power), format, block)
     np.testing.assert_array_equal(q.codes, scaled.codes)
-    np.testing.assert_array_equal(q.zeros, scaled.zeros)
+    zeros = np.ldexp(q.zeros, power) if q.zeros.dtype == np.float32 else q.zeros
+    np.testing.assert_array_equal(zeros, scaled.zeros)
     np.testing.assert_array_equal(np.ldexp(q.scales, power), scaled.scales)
 
 
 @pytest.mark.parametrize("format", ["int8", "int4_sym", "int4_asym"])
 @given(x=arrays(np.float32, (3, 64), elements=VALUES))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_integer_formats_follow_their_formula(format, x):
     q = formats.quantize(x, format, 16)
     blocks = x.reshape(3, 4, 16)
@@ -138,7 +149,17 @@ def test_rows_that_are_not_contiguous_are_read_in_order():
 
 @pytest.mark.parametrize(
     ("format", "bits"),
-    [("int8", 8.5), ("int4_sym", 4.5), ("int4_asym", 4.625), ("nf4", 4.5), ("fp4", 4.5)],
+    [
+        ("int8", 8.5),
+        ("int4_sym", 4.5),
+        ("int4_asym", 4.625),
+        ("nf4", 4.5),
+        ("fp4", 4.5),
+        ("fp8", 8.5),
+        ("int3_sym", 3.5),
+        ("int3_asym", 3.625),
+        ("int3_asym_float", 4.0),
+    ],
 )
 def test_bits_per_weight_count_scales_and_zero_points(format, bits):
     assert formats.quantize(np.ones((4, 128), np.float32), format, 64).bits_per_weight == bits
@@ -175,7 +196,7 @@ def test_bad_arguments_say_what_is_wanted():
 
 
 @given(score=MATRICES, data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_prune_mask_is_exact_and_breaks_ties_by_index(score, data):
     prune = data.draw(st.integers(0, score.size))
     mask = formats.prune_mask(score, prune)
@@ -186,7 +207,7 @@ def test_prune_mask_is_exact_and_breaks_ties_by_index(score, data):
 
 
 @given(data=st.data(), m=st.integers(1, 32), rows=st.integers(0, 5), groups=st.integers(0, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_n_of_m_keeps_the_n_largest_of_every_group(data, m, rows, groups):
     n = data.draw(st.integers(1, m))
     score = data.draw(arrays(np.float32, (rows, groups * m), elements=st.sampled_from([0.0, -1.0, 1.0, 2.0, -3.0])))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from quantized import DTYPES, FORMATS, Weight, normal, quantized
+from quantized import DTYPES, Weight, normal, quantized
 
 from fairopt import _core, ops
+from fairopt.formats import FORMATS
 from fairopt.ops import _library
 
 OPS = torch.ops.fairopt

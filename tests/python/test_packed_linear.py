@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from quantized import DTYPES, FORMATS, Weight, linear_bound, normal, quantized
+from quantized import DTYPES, Weight, linear_bound, normal, quantized
 
 from fairopt import ops
+from fairopt.formats import FORMATS
 
 OPS = torch.ops.fairopt
 PACKED = [format for format in FORMATS if ops.matmul_modes(format)]

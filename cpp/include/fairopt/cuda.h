@@ -22,6 +22,8 @@ bool usable();
 const std::string& status();
 /// Throws std::runtime_error `<op>: the CUDA library must be usable, got <status>` unless it is.
 void require_usable(const char* op);
+/// Throws std::invalid_argument `<op>: format must be one with CUDA kernels (...)` unless it is.
+void require_format(const char* op, Format format);
 
 // All pointers are device pointers and stay valid until the stream has passed the launch; nothing is allocated and
 // nothing is waited for. A refused launch throws std::runtime_error with the CUDA error's name.

@@ -12,28 +12,33 @@ struct QuantizedLayout {
   Format format = Format::kNf4;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::int64_t block = 64;  ///< values a scale, a multiple of 16 in [16, 4096]
+  std::int64_t block = 64;  ///< values a scale, a multiple of 16 up to 2^30; from cols on, a row is one block
 
   std::int64_t blocks_per_row() const;
-  /// Bytes of codes a row: cols for 8 bits; ceil(cols / 2) for 4 bits, the *first* value in the high nibble, an odd
-  /// tail padded with the code of zero.
+  /// Bytes of codes a row, ceil(cols * bits / 8): a bit string, the *first* value in the high bits of the first byte,
+  /// the bits after the last value being those of codes of zero.
   std::int64_t bytes_per_row() const;
 };
 
-/// Where the parts of a quantised matrix lie, all row-major and dense. `zeros` is null for formats without zero points.
+/// Where the parts of a quantised matrix lie, all row-major and dense. Of the zero points the kind that the format has
+/// is used (zero_point); the other may be null.
 struct QuantizedBuffers {
   std::uint8_t* codes = nullptr;  ///< [rows, bytes_per_row]; int8 codes as two's complement
   float* scales = nullptr;        ///< [rows, blocks_per_row]
   std::uint8_t* zeros = nullptr;  ///< [rows, blocks_per_row]
+  float* float_zeros = nullptr;   ///< [rows, blocks_per_row]
 };
 struct QuantizedView {
   const std::uint8_t* codes = nullptr;
   const float* scales = nullptr;
   const std::uint8_t* zeros = nullptr;
+  const float* float_zeros = nullptr;
 };
 
 /// Throws std::invalid_argument `<op>: block must be ...` when the layout cannot be.
 void check(const QuantizedLayout& layout, const char* op);
+/// Throws std::invalid_argument `<op>: <argument>.codes must not be null` when a part that the format has is missing.
+void check(const QuantizedView& view, Format format, const char* op, const char* argument);
 
 /// source [rows, cols] of `dtype` -> codes, scales, zeros. Computed in fp32. Definitions: docs/formats.md.
 /// An all-zero block stores scale 0. Non-finite input is the caller's to refuse (see count_nonfinite).

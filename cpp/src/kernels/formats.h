@@ -46,15 +46,59 @@ static constexpr float kFp4Thresholds[7] = {
 };
 static constexpr std::int32_t kFp4CodeOfRank[8] = {0, 1, 6, 7, 4, 5, 2, 3};
 
-static constexpr float kInt8Max = 127.0f;
-static constexpr float kInt4SymDivisor = 7.5f;   // `sym_7_5`: torchao SYMMETRIC, compressed-tensors, GPTQ, Marlin
-static constexpr float kInt4AsymLevels = 15.0f;  // `asym_int`: codes 0..15
-static constexpr int kInt4SymOffset = 8;         // stored code = code + 8
+/// How a block gets its scale and zero point, and a value its code. docs/formats.md has every rule.
+enum class Rule : std::uint8_t {
+  kSymNarrow,    // amax / (2^(b-1) - 1), codes +-(2^(b-1) - 1)
+  kSymFull,      // amax / (2^(b-1) - 0.5), codes -2^(b-1) .. 2^(b-1) - 1
+  kSymNoClip,    // max(min / -2^(b-1), max / (2^(b-1) - 1)), the same codes
+  kSymSigned,    // the value of largest magnitude, with its sign, / -2^(b-1), the same codes
+  kAsymInt,      // (max - min) / (2^b - 1) over a range that includes 0, integer zero point
+  kAsymFloat,    // (max - min) / (2^b - 1), the minimum kept as it is
+  kAsymCentre,   // the same scale; kept is the value of code 2^(b-1)
+  kNormalFloat,  // QLoRA NF4
+  kBnbFloat,     // FP4 of bitsandbytes
+  kE4m3,         // FP8
+};
+struct Spec {
+  Rule rule;
+  int bits;
+};
+/// By fairopt::Format, in its order.
+static constexpr Spec kSpecs[] = {
+    {Rule::kSymNarrow, 8}, {Rule::kSymFull, 4},   {Rule::kAsymInt, 4},   {Rule::kNormalFloat, 4}, {Rule::kBnbFloat, 4},
+    {Rule::kSymFull, 2},   {Rule::kSymFull, 3},   {Rule::kSymFull, 5},   {Rule::kSymFull, 6},     {Rule::kAsymInt, 2},
+    {Rule::kAsymInt, 3},   {Rule::kAsymInt, 5},   {Rule::kAsymInt, 6},   {Rule::kAsymInt, 8},     {Rule::kAsymFloat, 2},
+    {Rule::kAsymFloat, 3}, {Rule::kAsymFloat, 4}, {Rule::kAsymFloat, 5}, {Rule::kAsymFloat, 6},   {Rule::kAsymFloat, 8},
+    {Rule::kSymNarrow, 4}, {Rule::kSymNoClip, 4}, {Rule::kSymSigned, 4}, {Rule::kAsymCentre, 4},  {Rule::kE4m3, 8},
+};
+static constexpr int kCount = sizeof kSpecs / sizeof kSpecs[0];
 
-// 4-bit codes: value 2i in the high nibble of byte i, value 2i + 1 in the low one (bitsandbytes' order).
+static constexpr bool is_integer(Rule rule) { return rule < Rule::kNormalFloat; }
+static constexpr bool has_integer_zeros(Rule rule) { return rule == Rule::kAsymInt; }
+static constexpr bool has_float_zeros(Rule rule) { return rule == Rule::kAsymFloat || rule == Rule::kAsymCentre; }
+/// What an integer code is stored plus. 8-bit symmetric codes are stored as they are, in two's complement.
+static constexpr int offset(Spec spec) {
+  const bool centred = is_integer(spec.rule) && spec.rule != Rule::kAsymInt && spec.rule != Rule::kAsymFloat;
+  return centred && spec.bits < 8 ? 1 << (spec.bits - 1) : 0;
+}
+
+// FP8 e4m3fn (Micikevicius et al. 2022, arXiv:2209.05433): sign, 4 bits of exponent with bias 7, 3 of mantissa; no
+// infinity, NaN is all ones. amax becomes the largest value, so quantising makes no NaN.
+static constexpr float kFp8Max = 448.0f;
+static constexpr std::int32_t kFp8Nan = 0x7f;
+
+// Codes of b bits are a bit string, the first value in the high bits of the first byte. Blocks are multiples of 16
+// values, so every block starts on a byte.
+static constexpr int kGroup = 16;  // values of 2 b bytes: what the kernels pack at once
+
+// The same of the five formats that have CUDA kernels.
+static constexpr float kInt8Max = 127.0f;
+static constexpr float kInt4SymDivisor = 7.5f;
+static constexpr float kInt4AsymLevels = 15.0f;
+static constexpr int kInt4SymOffset = 8;
 static constexpr int kHighNibbleShift = 4;
 
 static constexpr std::int64_t kMinBlock = 16;
-static constexpr std::int64_t kMaxBlock = 4096;
+static constexpr std::int64_t kMaxBlock = std::int64_t{1} << 30;  // above any row: a row can be one block
 
 }  // namespace fairopt::formats

@@ -31,8 +31,9 @@ PackedCodes packed_codes(Format format) {
       return codebook(formats::kNf4);
     case Format::kFp4:
       return codebook(formats::kFp4);
+    default:
+      return kNotPacked;
   }
-  return kNotPacked;
 }
 
 PackedLayout::PackedLayout(const QuantizedLayout& layout) : codes(packed_codes(layout.format)) {

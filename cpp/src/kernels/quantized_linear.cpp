@@ -19,13 +19,13 @@ constexpr std::int64_t kGrain = std::int64_t{1} << 19;  // products a thread sho
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// The value of every 4-bit code at scale 1. With zero points the values are code - zero: a window on a ramp, which is
-/// long enough for any byte.
+/// The value of every 4-bit code at scale 1. With integer zero points the values are code - zero: a window on a ramp,
+/// which is long enough for any byte.
 struct Codebook {
   static constexpr int kMostZero = 255;
   float ramp[kMostZero + 16];
   explicit Codebook(Format format) {
-    const int offset = format == Format::kInt4Sym ? formats::kInt4SymOffset : 0;
+    const int offset = formats::offset(formats::kSpecs[static_cast<int>(format)]);
     for (int i = 0; i < kMostZero + 16; ++i) ramp[i] = static_cast<float>(i - kMostZero - offset);
     if (format == Format::kNf4) std::memcpy(ramp + kMostZero, formats::kNf4, sizeof formats::kNf4);
     if (format == Format::kFp4) std::memcpy(ramp + kMostZero, formats::kFp4, sizeof formats::kFp4);
@@ -41,10 +41,7 @@ void check(const QuantizedLinearArgs& args) {
   require(args.y != nullptr, "quantized_linear", "y must not be null");
   if (layout.cols == 0) return;
   require(args.x != nullptr, "quantized_linear", "x must not be null");
-  require(args.weight.codes != nullptr && args.weight.scales != nullptr, "quantized_linear",
-          "weight.codes and weight.scales must not be null");
-  require(!has_zeros(layout.format) || args.weight.zeros != nullptr, "quantized_linear",
-          "weight.zeros must not be null for {}", name(layout.format));
+  check(args.weight, layout.format, "quantized_linear", "weight");
 }
 
 /// Without columns the product is 0.
@@ -64,6 +61,9 @@ void quantized_linear(const QuantizedLinearArgs& args, Executor& executor) {
   const std::int64_t packed_k = ceil_div(k, kernels::kLinearBlockK) * kernels::kLinearBlockK;
   const kernels::AlignedBuffer packed = kernels::allocate(std::min(args.m, kTokensAtOnce) * packed_k);
   const kernels::KernelTable& kernel = kernels::table();
+  const Format format = args.layout.format;
+  const ZeroPoint zero = zero_point(format);
+  const bool nibbles = code_bits(format) == 4, direct = nibbles || format == Format::kInt8;
   for (std::int64_t token = 0; token < args.m; token += kTokensAtOnce) {
     kernels::QuantizedLinear call{
         .x = packed.get(),
@@ -72,8 +72,11 @@ void quantized_linear(const QuantizedLinearArgs& args, Executor& executor) {
         .k = k,
         .codes = args.weight.codes,
         .scales = args.weight.scales,
-        .zeros = has_zeros(args.layout.format) ? args.weight.zeros : nullptr,
-        .codebook = code_bits(args.layout.format) == 8 ? nullptr : codebook.values(),
+        .zeros = zero == ZeroPoint::kInteger ? args.weight.zeros : nullptr,
+        .float_zeros = zero == ZeroPoint::kFloat ? args.weight.float_zeros : nullptr,
+        .codebook = nibbles ? codebook.values() : nullptr,
+        .dequantize = direct ? nullptr : kernel.dequantize[static_cast<int>(format)],
+        .bits = code_bits(format),
         .bytes_per_row = args.layout.bytes_per_row(),
         .blocks_per_row = args.layout.blocks_per_row(),
         .block = args.layout.block,
@@ -85,7 +88,7 @@ void quantized_linear(const QuantizedLinearArgs& args, Executor& executor) {
     });
     const std::int64_t grain = ceil_div(kGrain, call.m * k * kRowsAtOnce);
     executor.parallel_for(0, ceil_div(n, kRowsAtOnce), grain, [&](std::int64_t lo, std::int64_t hi) {
-      const kernels::AlignedBuffer scratch = kernels::allocate(kernel.quantized_linear_scratch(call.m));
+      const kernels::AlignedBuffer scratch = kernels::allocate(kernel.quantized_linear_scratch(call));
       kernel.quantized_linear(call, lo * kRowsAtOnce, std::min(hi * kRowsAtOnce, n), scratch.get());
     });
   }

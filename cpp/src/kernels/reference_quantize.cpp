@@ -10,41 +10,65 @@
 namespace fairopt::kernels::reference {
 namespace {
 
+using formats::Rule;
+
+/// What a block is scaled by; of the zero points the one that the format has.
 struct Scaling {
-  float scale;
-  std::uint8_t zero;
+  float scale = 0.0f;
+  int zero = 0;
+  float float_zero = 0.0f;
 };
 
-float amax(const float* x, std::int64_t n) {
-  float most = 0.0f;
-  for (std::int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(x[i]));
-  return most;
+struct Range {
+  float low, high;
+  float amax() const { return std::max(std::fabs(low), std::fabs(high)); }
+  float depth() const { return 0.0f - low; }  // never -0
+  Range with_zero() const { return {std::min(low, 0.0f), std::max(high, 0.0f)}; }
+  /// Halves, so that the width cannot overflow.
+  float step(float levels) const { return (0.5f * high - 0.5f * low) / (0.5f * levels); }
+};
+
+Range range(const float* x, std::int64_t n) {
+  const auto [low, high] = std::minmax_element(x, x + n);
+  return {*low + 0.0f, *high + 0.0f};  // -0 becomes 0
 }
 
-float divisor(float scale) { return scale > 0.0f ? scale : 1.0f; }
+float divisor(float scale) { return scale != 0.0f ? scale : 1.0f; }
 
-Scaling asymmetric(const float* x, std::int64_t n) {
-  float low = 0.0f, high = 0.0f;
-  for (std::int64_t i = 0; i < n; ++i) {
-    low = std::min(low, x[i]);
-    high = std::max(high, x[i]);
-  }
-  const float scale = (0.5f * high - 0.5f * low) / (0.5f * formats::kInt4AsymLevels);
-  const float zero = std::clamp(std::nearbyint(-low / divisor(scale)), 0.0f, formats::kInt4AsymLevels);
-  return {scale, static_cast<std::uint8_t>(zero)};
-}
+formats::Spec spec(Format format) { return formats::kSpecs[static_cast<int>(format)]; }
+int half(Format format) { return 1 << (code_bits(format) - 1); }
+int levels(Format format) { return (1 << code_bits(format)) - 1; }
 
-Scaling fit(Format format, const float* x, std::int64_t n) {
-  switch (format) {
-    case Format::kInt8:
-      return {amax(x, n) / formats::kInt8Max, 0};
-    case Format::kInt4Sym:
-      return {amax(x, n) / formats::kInt4SymDivisor, 0};
-    case Format::kInt4Asym:
-      return asymmetric(x, n);
-    default:
-      return {amax(x, n), 0};
+Scaling fit(Format format, Range range) {
+  const auto h = static_cast<float>(half(format)), steps = static_cast<float>(levels(format));
+  const Range wide = range.with_zero();
+  switch (spec(format).rule) {
+    case Rule::kSymNarrow:
+      return {.scale = range.amax() / (h - 1.0f)};
+    case Rule::kSymFull:
+      return {.scale = range.amax() / (h - 0.5f)};
+    case Rule::kSymNoClip:
+      return {.scale = std::max(wide.depth() / h, wide.high / (h - 1.0f))};
+    case Rule::kSymSigned:
+      return {.scale = wide.depth() >= wide.high ? wide.depth() / h : wide.high / -h};
+    case Rule::kAsymInt: {
+      const float scale = wide.step(steps);
+      return {.scale = scale,
+              .zero = static_cast<int>(std::clamp(std::nearbyint(wide.depth() / divisor(scale)), 0.0f, steps))};
+    }
+    case Rule::kAsymFloat:
+      return {.scale = range.step(steps), .float_zero = range.low};
+    case Rule::kAsymCentre: {
+      const float scale = range.step(steps);
+      return {.scale = scale, .float_zero = 2.0f * (0.5f * range.low + 0.5f * h * scale)};
+    }
+    case Rule::kE4m3:
+      return {.scale = range.amax() / formats::kFp8Max};
+    case Rule::kNormalFloat:
+    case Rule::kBnbFloat:
+      break;
   }
+  return {.scale = range.amax()};
 }
 
 /// How many of the sorted thresholds x is strictly greater than.
@@ -55,69 +79,123 @@ std::size_t rank(const float (&thresholds)[kCount], float x) {
   return r;
 }
 
-std::uint8_t encode(Format format, float ratio, int zero) {
-  const float q = std::nearbyint(ratio);
-  switch (format) {
-    case Format::kInt8:
-      return static_cast<std::uint8_t>(static_cast<int>(std::clamp(q, -formats::kInt8Max, formats::kInt8Max)));
-    case Format::kInt4Sym:
-      return static_cast<std::uint8_t>(std::clamp(q, -8.0f, 7.0f) + formats::kInt4SymOffset);
-    case Format::kInt4Asym:
-      return static_cast<std::uint8_t>(std::clamp(q + static_cast<float>(zero), 0.0f, formats::kInt4AsymLevels));
-    case Format::kNf4:
-      return static_cast<std::uint8_t>(rank(formats::kNf4Thresholds, ratio));
-    case Format::kFp4:
-      break;
-  }
-  const int magnitude = formats::kFp4CodeOfRank[rank(formats::kFp4Thresholds, std::fabs(ratio))];
-  return static_cast<std::uint8_t>(std::signbit(ratio) ? magnitude | formats::kFp4SignBit : magnitude);
+/// The magnitude of an e4m3fn code: 3 bits of mantissa under 4 of exponent.
+float fp8_magnitude(int code) {
+  if (code == formats::kFp8Nan) return std::numeric_limits<float>::quiet_NaN();
+  const int exponent = code >> 3, mantissa = code & 7;
+  if (exponent == 0) return std::ldexp(static_cast<float>(mantissa), -9);
+  return std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
 }
 
-float decode(Format format, std::uint8_t code, int zero) {
-  switch (format) {
-    case Format::kInt8:
-      return static_cast<std::int8_t>(code);
-    case Format::kInt4Sym:
-      return static_cast<float>(code - formats::kInt4SymOffset);
-    case Format::kInt4Asym:
-      return static_cast<float>(code - zero);
-    case Format::kNf4:
-      return formats::kNf4[code];
-    case Format::kFp4:
+/// The nearest of the finite magnitudes, the even code when two are as near.
+int fp8_code(float magnitude) {
+  int code = 0;
+  while (code + 1 < formats::kFp8Nan) {
+    const float below = magnitude - fp8_magnitude(code), above = fp8_magnitude(code + 1) - magnitude;  // exact
+    if (below < above || (below == above && code % 2 == 0)) break;
+    ++code;
+  }
+  return code;
+}
+
+int encode(Format format, float x, const Scaling& s) {
+  const float ratio = x / divisor(s.scale);
+  const auto h = static_cast<float>(half(format)), steps = static_cast<float>(levels(format));
+  const int offset = formats::offset(spec(format));
+  switch (spec(format).rule) {
+    case Rule::kSymNarrow:
+      return static_cast<int>(std::clamp(std::nearbyint(ratio), 1.0f - h, h - 1.0f)) + offset;
+    case Rule::kSymFull:
+    case Rule::kSymNoClip:
+    case Rule::kSymSigned:
+      return static_cast<int>(std::clamp(std::nearbyint(ratio), -h, h - 1.0f)) + offset;
+    case Rule::kAsymInt:
+      return static_cast<int>(std::clamp(std::nearbyint(ratio) + static_cast<float>(s.zero), 0.0f, steps));
+    case Rule::kAsymFloat:
+    case Rule::kAsymCentre: {
+      const float half_low = 0.5f * s.float_zero - 0.5f * static_cast<float>(offset) * s.scale;
+      return static_cast<int>(
+          std::clamp(std::nearbyint(2.0f * ((0.5f * x - half_low) / divisor(s.scale))), 0.0f, steps));
+    }
+    case Rule::kNormalFloat:
+      return static_cast<int>(rank(formats::kNf4Thresholds, ratio));
+    case Rule::kBnbFloat:
+      return formats::kFp4CodeOfRank[rank(formats::kFp4Thresholds, std::fabs(ratio))] |
+             (std::signbit(x) ? formats::kFp4SignBit : 0);
+    case Rule::kE4m3:
       break;
   }
-  return formats::kFp4[code];
+  return fp8_code(std::fabs(ratio)) | (std::signbit(x) ? 0x80 : 0);
+}
+
+float decode(Format format, int code, const Scaling& s) {
+  const int offset = formats::offset(spec(format));
+  switch (spec(format).rule) {
+    case Rule::kAsymInt:
+      return static_cast<float>(code - s.zero) * s.scale;
+    case Rule::kAsymFloat:
+    case Rule::kAsymCentre: {
+      const float multiple = static_cast<float>(code - offset) * s.scale;
+      return multiple + s.float_zero;
+    }
+    case Rule::kNormalFloat:
+      return formats::kNf4[code] * s.scale;
+    case Rule::kBnbFloat:
+      return formats::kFp4[code] * s.scale;
+    case Rule::kE4m3:
+      return (code < 0x80 ? fp8_magnitude(code) : -fp8_magnitude(code - 0x80)) * s.scale;
+    default:
+      break;
+  }
+  return static_cast<float>(code_bits(format) == 8 ? static_cast<std::int8_t>(code) : code - offset) * s.scale;
+}
+
+/// Bit `i` of a bit string, the first in the high bit of the first byte.
+int bit_mask(std::int64_t i) { return 0x80 >> i % 8; }
+
+void write_code(std::uint8_t* codes, std::int64_t bytes, int bits, std::int64_t i, int code) {
+  for (int b = 0; b < bits; ++b) {
+    const std::int64_t at = i * bits + b;
+    if (at / 8 >= bytes) return;
+    const bool set = (code >> (bits - 1 - b) & 1) != 0;
+    codes[at / 8] = static_cast<std::uint8_t>(set ? codes[at / 8] | bit_mask(at) : codes[at / 8] & ~bit_mask(at));
+  }
+}
+
+int read_code(const std::uint8_t* codes, int bits, std::int64_t i) {
+  int code = 0;
+  for (std::int64_t at = i * bits; at < (i + 1) * bits; ++at) {
+    code = code << 1 | static_cast<int>((codes[at / 8] & bit_mask(at)) != 0);
+  }
+  return code;
 }
 
 }  // namespace
 
-void quantize(Format format, const float* values, BlockRun run, std::uint8_t* codes, float* scales,
-              std::uint8_t* zeros) {
-  Scaling scaling{};
+void quantize(Format format, const float* values, BlockRun run, RunParts out) {
+  const int bits = code_bits(format);
+  const std::int64_t bytes = (run.n * bits + 7) / 8;
+  Scaling scaling;
   for (std::int64_t i = 0; i < run.n; ++i) {
-    if (i % run.block == 0) {
-      scaling = fit(format, values + i, std::min(run.block, run.n - i));
-      scales[i / run.block] = scaling.scale;
-      if (has_zeros(format)) zeros[i / run.block] = scaling.zero;
+    if (const std::int64_t block = i / run.block; i % run.block == 0) {
+      scaling = fit(format, range(values + i, std::min(run.block, run.n - i)));
+      out.scales[block] = scaling.scale;
+      if (zero_point(format) == ZeroPoint::kInteger) out.zeros[block] = static_cast<std::uint8_t>(scaling.zero);
+      if (zero_point(format) == ZeroPoint::kFloat) out.float_zeros[block] = scaling.float_zero;
     }
-    const std::uint8_t code = encode(format, values[i] / divisor(scaling.scale), scaling.zero);
-    if (code_bits(format) == 8) {
-      codes[i] = code;
-    } else if (i % 2 == 0) {
-      codes[i / 2] = static_cast<std::uint8_t>(code << formats::kHighNibbleShift | encode(format, 0.0f, scaling.zero));
-    } else {
-      codes[i / 2] = static_cast<std::uint8_t>((codes[i / 2] & 0xf0) | code);
-    }
+    write_code(out.codes, bytes, bits, i, encode(format, values[i], scaling));
+  }
+  for (std::int64_t i = run.n; run.n > 0 && i * bits < 8 * bytes; ++i) {
+    write_code(out.codes, bytes, bits, i, encode(format, 0.0f, scaling));
   }
 }
 
-void dequantize(Format format, const std::uint8_t* codes, const float* scales, const std::uint8_t* zeros, BlockRun run,
-                float* values) {
+void dequantize(Format format, ConstRunParts in, BlockRun run, float* values) {
   for (std::int64_t i = 0; i < run.n; ++i) {
-    const std::uint8_t pair = codes[i / 2];
-    const std::uint8_t nibble = i % 2 == 0 ? pair >> formats::kHighNibbleShift : pair & 15;
-    const std::uint8_t code = code_bits(format) == 8 ? codes[i] : nibble;
-    values[i] = decode(format, code, has_zeros(format) ? zeros[i / run.block] : 0) * scales[i / run.block];
+    Scaling scaling{.scale = in.scales[i / run.block]};
+    if (zero_point(format) == ZeroPoint::kInteger) scaling.zero = in.zeros[i / run.block];
+    if (zero_point(format) == ZeroPoint::kFloat) scaling.float_zero = in.float_zeros[i / run.block];
+    values[i] = decode(format, read_code(in.codes, code_bits(format), i), scaling);
   }
 }
 

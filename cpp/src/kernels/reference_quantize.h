@@ -8,10 +8,8 @@
 
 namespace fairopt::kernels::reference {
 
-void quantize(Format format, const float* values, BlockRun run, std::uint8_t* codes, float* scales,
-              std::uint8_t* zeros);
-void dequantize(Format format, const std::uint8_t* codes, const float* scales, const std::uint8_t* zeros, BlockRun run,
-                float* values);
+void quantize(Format format, const float* values, BlockRun run, RunParts out);
+void dequantize(Format format, ConstRunParts in, BlockRun run, float* values);
 
 float from_f16(std::uint16_t bits);
 float from_bf16(std::uint16_t bits);

@@ -13,9 +13,11 @@ LinearResult quantized_linear(const QuantizedLinearArgs& args) {
   LinearResult result{std::vector<double>(size), std::vector<double>(size)};
   std::vector<float> weights(static_cast<std::size_t>(k));
   for (std::int64_t row = 0; row < n; ++row) {
-    const std::uint8_t* zeros = has_zeros(layout.format) ? args.weight.zeros + row * blocks : nullptr;
-    dequantize(layout.format, args.weight.codes + row * layout.bytes_per_row(), args.weight.scales + row * blocks,
-               zeros, {k, layout.block}, weights.data());
+    const ZeroPoint zero = zero_point(layout.format);
+    const ConstRunParts parts{args.weight.codes + row * layout.bytes_per_row(), args.weight.scales + row * blocks,
+                              zero == ZeroPoint::kInteger ? args.weight.zeros + row * blocks : nullptr,
+                              zero == ZeroPoint::kFloat ? args.weight.float_zeros + row * blocks : nullptr};
+    dequantize(layout.format, parts, {k, layout.block}, weights.data());
     for (std::int64_t token = 0; token < args.m; ++token) {
       double sum = 0.0, magnitude = 0.0;
       for (std::int64_t i = 0; i < k; ++i) {

@@ -62,11 +62,22 @@ LAYOUT = {
     "gguf-q4_k": ("every format, rounded again", "llama.cpp"),
 }
 FORMATS = {
-    "int8": "two's complement, scale = absmax / 127",
-    "int4_sym": "unsigned codes around 7.5",
-    "int4_asym": "unsigned codes with a stored zero point",
+    "int8": "8-bit signed codes, scale = absmax / 127",
+    "int8_asym": "8-bit codes with an integer zero point",
+    "int4_sym": "4-bit codes -8..7, scale = absmax / 7.5 (sym_7_5)",
+    "int4_sym_7": "4-bit codes -7..7, scale = absmax / 7",
+    "int4_sym_no_clip": "4-bit codes -8..7, the scale that clips neither end",
+    "int4_sym_signed8": "4-bit codes -8..7, scale = signed extreme / -8",
+    "int4_asym": "4-bit codes with an integer zero point (asym_int)",
+    "int4_tinygemm": "4-bit codes around 8, the value of code 8 kept as a float",
+    **{f"int{bits}_sym": f"{bits}-bit codes, scale = absmax / {2 ** (bits - 1) - 0.5}" for bits in (2, 3, 5, 6)},
+    **{f"int{bits}_asym": f"{bits}-bit codes with an integer zero point" for bits in (2, 3, 5, 6)},
+    **{
+        f"int{bits}_asym_float": f"{bits}-bit codes from a minimum kept as a float" for bits in (2, 3, 4, 5, 6, 8)
+    },
     "nf4": "16 quantiles of the normal distribution, scaled by absmax",
-    "fp4": "1 sign, 2 exponent and 1 mantissa bits, scaled by absmax",
+    "fp4": "the 16 values of bitsandbytes' FP4, scaled by absmax",
+    "fp8": "e4m3fn, scale = absmax / 448",
 }
 
 

@@ -3,8 +3,8 @@
 Each is a dispatcher operator ``torch.ops.fairopt.<same name>`` with a fake kernel and, where there is something to
 differentiate, autograd: they work under ``torch.compile``, ``torch.export`` and in training scripts.
 
-Formats: ``int8``, ``int4_sym``, ``int4_asym``, ``nf4``, ``fp4`` (docs/formats.md has their definitions). A block is a
-multiple of 16 in [16, 4096]; blocks run along the last dimension and the last one of a row may be short. Inputs are
+Formats: those of ``fairopt.formats.FORMATS`` (docs/formats.md has their definitions). A block is a multiple of 16, at
+most 2**30; blocks run along the last dimension and the last one of a row may be short. Inputs are
 never changed, but for the state of :func:`logsumexp_update`, and need not be contiguous; results are contiguous. Errors
 are ``ValueError`` with the text ``<op>: <argument> must be <requirement>, got <value>``; a CUDA tensor where the CUDA
 kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).

@@ -13,13 +13,14 @@ def quantize_blockwise(x: torch.Tensor, format: str, block: int) -> tuple[torch.
 
     Args:
         x: [..., k], float32, float16 or bfloat16, finite (not checked on CUDA: the answer would have to be waited for).
-        format: int8, int4_sym, int4_asym, nf4 or fp4.
-        block: values a scale, a multiple of 16 in [16, 4096].
+        format: one of ``fairopt.formats.FORMATS``.
+        block: values a scale, a multiple of 16, at most 2**30; from k on, each row is one block.
 
     Returns:
-        codes: uint8 [..., k] for int8 (two's complement), [..., ceil(k / 2)] for 4 bits (first in the high nibble).
+        codes: uint8 [..., ceil(k * bits / 8)], a bit string: the first value in the high bits of the first byte.
         scales: float32 [..., ceil(k / block)].
-        zeros: uint8 [..., ceil(k / block)] for int4_asym, [0] for the others.
+        zeros: [..., ceil(k / block)], uint8 for the ``_asym`` formats, float32 for ``_asym_float`` and
+            ``int4_tinygemm``; uint8 [0] for the others.
     """
     codes, scales, zeros = torch.ops.fairopt.quantize_blockwise.default(x, format, block)
     return codes, scales, zeros
@@ -39,7 +40,7 @@ def dequantize_blockwise(
     Args:
         codes, scales, zeros: as :func:`quantize_blockwise` returns them. Constants: no gradient is defined.
         format, block: as given to :func:`quantize_blockwise`.
-        cols: k, the length of the last dimension that was quantised (codes of 4 bits leave it open by one).
+        cols: k, the length of the last dimension that was quantised (the bytes of the codes leave it open).
         dtype: float32, float16 or bfloat16.
 
     Returns:
@@ -54,12 +55,13 @@ def dequantize_blockwise(
 def _fake_quantize_blockwise(
     x: torch.Tensor, format: str, block: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    bits, has_zeros = _core.format_layout("quantize_blockwise", format, block)
+    bits, zeros_dtype = _core.format_layout("quantize_blockwise", format, block)
     *rows, cols = x.shape
     blocks = (cols + block - 1) // block
-    codes = x.new_empty((*rows, cols if bits == 8 else (cols + 1) // 2), dtype=torch.uint8)
+    codes = x.new_empty((*rows, (cols * bits + 7) // 8), dtype=torch.uint8)
     scales = x.new_empty((*rows, blocks), dtype=torch.float32)
-    return codes, scales, x.new_empty((*rows, blocks) if has_zeros else (0,), dtype=torch.uint8)
+    sizes = (*rows, blocks) if zeros_dtype else (0,)
+    return codes, scales, x.new_empty(sizes, dtype=torch.float32 if zeros_dtype == "float32" else torch.uint8)
 
 
 torch.library.register_fake("fairopt::quantize_blockwise", _fake_quantize_blockwise)

@@ -1,6 +1,7 @@
 // All kernels of a level and the table that exports them. Included inside an anonymous namespace, after the vectors.
 // clang-format off
 #include "kernels/cpu/vec.inl.h"
+#include "kernels/cpu/codes.inl.h"
 #include "kernels/cpu/convert.inl.h"
 #include "kernels/cpu/quantize.inl.h"
 #include "kernels/cpu/dequantize.inl.h"
@@ -17,13 +18,22 @@
 #include "kernels/cpu/hadamard_transform.inl.h"
 // clang-format on
 
+static_assert(kFormats == formats::kCount);
+template <int kFormat = 0>
+constexpr void add_formats(KernelTable& table) {
+  if constexpr (kFormat < kFormats) {
+    constexpr formats::Spec kSpec = formats::kSpecs[kFormat];
+    table.quantize[kFormat] = &quantize<kSpec.rule, kSpec.bits>;
+    table.dequantize[kFormat] = &dequantize<kSpec.rule, kSpec.bits>;
+    add_formats<kFormat + 1>(table);
+  }
+}
+
 constexpr KernelTable make_table(const char* name) {
-  return {
+  KernelTable table{
       .name = name,
-      .quantize = {&quantize<Int8Quantizer>, &quantize<Int4SymQuantizer>, &quantize<Int4AsymQuantizer>,
-                   &quantize<Nf4Quantizer>, &quantize<Fp4Quantizer>},
-      .dequantize = {&dequantize<Int8Dequantizer>, &dequantize<Int4SymDequantizer>, &dequantize<Int4AsymDequantizer>,
-                     &dequantize<Nf4Dequantizer>, &dequantize<Fp4Dequantizer>},
+      .quantize = {},
+      .dequantize = {},
       .f16_to_f32 = &f16_to_f32,
       .bf16_to_f32 = &bf16_to_f32,
       .f32_to_f16 = &f32_to_f16,
@@ -46,4 +56,6 @@ constexpr KernelTable make_table(const char* name) {
       .hadamard_transform = &hadamard_transform,
       .logsumexp_update = &logsumexp_update,
   };
+  add_formats(table);
+  return table;
 }

@@ -1,6 +1,8 @@
 // Blockwise quantisation. A quantizer is made from the values of one block (that is where scale and zero point come
 // from) and then turns vectors of them into codes. Definitions: docs/formats.md; plain twin: reference_quantize.cpp.
 
+using formats::Rule;
+
 // Sorted thresholds laid out for a binary search of three or four lookups: row d holds the 2^d pivots of depth d.
 template <int kDepth>
 struct Thresholds {
@@ -28,97 +30,160 @@ float largest_magnitude(const float* x, std::int64_t n) {
   return reduce_max(largest);
 }
 
-// A block of zeros, and one so small that its scale underflows, gets scale 0; dividing by 1 then gives codes of zero.
-inline F32 divisor(float scale) { return splat(scale > 0.0f ? scale : 1.0f); }
-
-struct SymmetricQuantizer {
-  static constexpr bool kHasZeros = false;
-  float scale;
-  F32 step;
-  SymmetricQuantizer(const float* x, std::int64_t n, float range)
-      : scale(largest_magnitude(x, n) / range), step(divisor(scale)) {}
-};
-
-struct Int8Quantizer : SymmetricQuantizer {
-  static constexpr int kBits = 8;
-  Int8Quantizer(const float* x, std::int64_t n) : SymmetricQuantizer(x, n, formats::kInt8Max) {}
-  I32 code(F32 x) const { return round_to_int(clamp(x / step, splat(-formats::kInt8Max), splat(formats::kInt8Max))); }
-};
-
-struct Int4SymQuantizer : SymmetricQuantizer {
-  static constexpr int kBits = 4;
-  Int4SymQuantizer(const float* x, std::int64_t n) : SymmetricQuantizer(x, n, formats::kInt4SymDivisor) {}
-  I32 code(F32 x) const {
-    return round_to_int(clamp(x / step, splat(-8.0f), splat(7.0f))) + splat(formats::kInt4SymOffset);
-  }
-};
-
-struct Int4AsymQuantizer {
-  static constexpr int kBits = 4;
-  static constexpr bool kHasZeros = true;
-  float scale;
-  F32 step;
-  I32 zero;
-  Int4AsymQuantizer(const float* x, std::int64_t n) {
-    F32 high = splat(0.0f), minus_low = splat(0.0f);
-    const auto widen_range = [&](F32 a) {
+// The largest value and the largest negated one, starting from `top` and `depth`.
+struct Range {
+  float top, depth;
+  Range(const float* x, std::int64_t n, float top_from, float depth_from) {
+    F32 high = splat(top_from), minus_low = splat(depth_from);
+    const auto widen = [&](F32 a) {
       high = max(high, a);
       minus_low = max(minus_low, splat(0.0f) - a);
     };
     std::int64_t i = 0;
-    for (; i + F32::kWidth <= n; i += F32::kWidth) widen_range(load(x + i));
-    if (i < n) widen_range(load_first(x + i, static_cast<int>(n - i)));
-    const float top = reduce_max(high), depth = reduce_max(minus_low);
-    // Halves, so that the width of the range cannot overflow; the bits are those of (max - min) / 15.
-    const float width = (0.5f * top + 0.5f * depth) / (0.5f * formats::kInt4AsymLevels);
-    scale = width > 0.0f ? width : 0.0f;
-    step = divisor(scale);
-    zero = round_to_int(clamp(splat(depth) / step, splat(0.0f), splat(formats::kInt4AsymLevels)));
+    for (; i + F32::kWidth <= n; i += F32::kWidth) widen(load(x + i));
+    if (i < n) widen(load_first_or(x + i, static_cast<int>(n - i), x[0]));
+    top = reduce_max(high);
+    depth = reduce_max(minus_low);
   }
-  I32 code(F32 x) const {
-    const F32 offset = to_float(zero);
-    return round_to_int(clamp(x / step, splat(0.0f) - offset, splat(formats::kInt4AsymLevels) - offset)) + zero;
+  static Range with_zero(const float* x, std::int64_t n) { return Range(x, n, 0.0f, 0.0f); }
+  static Range without_zero(const float* x, std::int64_t n) { return Range(x, n, x[0], 0.0f - x[0]); }
+  /// One of `levels` equal steps. Halves, so that the width cannot overflow; the bits are those of (max - min) /
+  /// levels.
+  float step(float levels) const {
+    const float width = (0.5f * top + 0.5f * depth) / (0.5f * levels);
+    return width > 0.0f ? width : 0.0f;
   }
 };
 
-struct Nf4Quantizer : SymmetricQuantizer {
-  static constexpr int kBits = 4;
-  Nf4Quantizer(const float* x, std::int64_t n) : SymmetricQuantizer(x, n, 1.0f) {}
+// A block of zeros, and one so small that its scale underflows, gets scale 0; dividing by 1 then gives codes of zero.
+inline F32 divisor(float scale) { return splat(scale != 0.0f ? scale : 1.0f); }
+
+template <Rule kRule, int kBits>
+float symmetric_scale(const float* x, std::int64_t n) {
+  constexpr float kHalf = 1 << (kBits - 1);
+  if constexpr (kRule == Rule::kSymNarrow) return largest_magnitude(x, n) / (kHalf - 1.0f);
+  if constexpr (kRule == Rule::kSymFull) return largest_magnitude(x, n) / (kHalf - 0.5f);
+  if constexpr (kRule == Rule::kSymNoClip || kRule == Rule::kSymSigned) {
+    const Range range = Range::with_zero(x, n);
+    const float down = range.depth / kHalf;
+    if constexpr (kRule == Rule::kSymSigned) return range.depth >= range.top ? down : range.top / -kHalf;
+    const float up = range.top / (kHalf - 1.0f);
+    return up > down ? up : down;
+  }
+}
+
+/// The symmetric rules; the others follow.
+template <Rule kRule, int kBits>
+struct Quantizer {
+  float scale;
+  F32 step;
+  Quantizer(const float* x, std::int64_t n) : scale(symmetric_scale<kRule, kBits>(x, n)), step(divisor(scale)) {}
+  I32 code(F32 x) const {
+    constexpr float kHigh = (1 << (kBits - 1)) - 1, kLow = kRule == Rule::kSymNarrow ? -kHigh : -kHigh - 1.0f;
+    return round_to_int(clamp(x / step, splat(kLow), splat(kHigh))) + splat(formats::offset({kRule, kBits}));
+  }
+};
+
+template <int kBits>
+struct Quantizer<Rule::kAsymInt, kBits> {
+  static constexpr float kLevels = (1 << kBits) - 1;
+  float scale;
+  F32 step;
+  I32 zero;
+  Quantizer(const float* x, std::int64_t n) {
+    const Range range = Range::with_zero(x, n);
+    scale = range.step(kLevels);
+    step = divisor(scale);
+    zero = round_to_int(clamp(splat(range.depth) / step, splat(0.0f), splat(kLevels)));
+  }
+  I32 code(F32 x) const {
+    const F32 below = to_float(zero);
+    return round_to_int(clamp(x / step, splat(0.0f) - below, splat(kLevels) - below)) + zero;
+  }
+};
+
+/// Zero points in floating point: the value of code 0 (kAsymFloat) or of the middle code (kAsymCentre).
+template <Rule kRule, int kBits>
+  requires(formats::has_float_zeros(kRule))
+struct Quantizer<kRule, kBits> {
+  static constexpr float kLevels = (1 << kBits) - 1;
+  float scale;
+  float zero;
+  F32 step, half_low;
+  Quantizer(const float* x, std::int64_t n) {
+    const Range range = Range::without_zero(x, n);
+    scale = range.step(kLevels);
+    step = divisor(scale);
+    zero = 0.0f - range.depth;  // never -0
+    float half = 0.5f * zero;   // halves again, for the same reason
+    if constexpr (kRule == Rule::kAsymCentre) {
+      const float to_centre = 0.5f * formats::offset({kRule, kBits}) * scale;
+      zero = 2.0f * (half + to_centre);
+      half = 0.5f * zero - to_centre;
+    }
+    half_low = splat(half);
+  }
+  I32 code(F32 x) const {
+    const F32 steps = (splat(0.5f) * x - half_low) / step;
+    return round_to_int(clamp(steps + steps, splat(0.0f), splat(kLevels)));
+  }
+};
+
+/// The codebooks: amax becomes their largest value.
+template <>
+struct Quantizer<Rule::kNormalFloat, 4> {
+  float scale;
+  F32 step;
+  Quantizer(const float* x, std::int64_t n) : scale(largest_magnitude(x, n)), step(divisor(scale)) {}
   I32 code(F32 x) const { return kNf4Search.rank(x / step); }
 };
 
-struct Fp4Quantizer : SymmetricQuantizer {
-  static constexpr int kBits = 4;
-  Fp4Quantizer(const float* x, std::int64_t n) : SymmetricQuantizer(x, n, 1.0f) {}
+template <>
+struct Quantizer<Rule::kBnbFloat, 4> {
+  float scale;
+  F32 step;
+  Quantizer(const float* x, std::int64_t n) : scale(largest_magnitude(x, n)), step(divisor(scale)) {}
   I32 code(F32 x) const {
     const I32 magnitude = lookup(load_table8(formats::kFp4CodeOfRank), kFp4Search.rank(abs(x / step)));
     return magnitude | (shift_right<28>(as_int(x)) & splat(formats::kFp4SignBit));
   }
 };
 
-template <class Quantizer>
-void quantize(const float* values, BlockRun run, std::uint8_t* codes, float* scales, std::uint8_t* zeros) {
+template <>
+struct Quantizer<Rule::kE4m3, 8> {
+  float scale;
+  F32 step;
+  Quantizer(const float* x, std::int64_t n) : scale(largest_magnitude(x, n) / formats::kFp8Max), step(divisor(scale)) {}
+  I32 code(F32 x) const {
+    const F32 magnitude = min(abs(x / step), splat(formats::kFp8Max));
+    const I32 bits = as_int(magnitude), odd = shift_right<20>(bits) & splat(1);
+    const I32 normal = shift_right<20>(bits + splat(0x7ffff) + odd) - splat((127 - 7) << 3);
+    const I32 subnormal = as_int(magnitude + splat(0x1p14f)) - splat(0x46800000);  // 2^14's last bit is worth 2^-9
+    const I32 rounded = select(magnitude > splat(0x1.fffffep-7f), normal, subnormal);
+    return rounded | (shift_right<24>(as_int(x)) & splat(0x80));
+  }
+};
+
+template <Rule kRule, int kBits>
+void quantize(const float* values, BlockRun run, RunParts out) {
   for (std::int64_t first = 0, block = 0; first < run.n; first += run.block, ++block) {
     const std::int64_t end = run.n - first < run.block ? run.n : first + run.block;
-    const Quantizer quantizer(values + first, end - first);
-    scales[block] = quantizer.scale;
-    if constexpr (Quantizer::kHasZeros) store_u8_first(zeros + block, quantizer.zero, 1);
+    const Quantizer<kRule, kBits> quantizer(values + first, end - first);
+    out.scales[block] = quantizer.scale;
+    if constexpr (formats::has_integer_zeros(kRule)) store_u8_first(out.zeros + block, quantizer.zero, 1);
+    if constexpr (formats::has_float_zeros(kRule)) out.float_zeros[block] = quantizer.zero;
+    const auto group = [&](const float* x, std::uint8_t* codes) {
+      I32 vectors[kVectorsPerGroup];
+      for (int v = 0; v < kVectorsPerGroup; ++v) vectors[v] = quantizer.code(load(x + v * F32::kWidth));
+      store_codes<kBits>(codes, vectors);
+    };
     std::int64_t i = first;
-    for (; i + F32::kWidth <= end; i += F32::kWidth) {
-      const I32 code = quantizer.code(load(values + i));
-      if constexpr (Quantizer::kBits == 8) {
-        store_u8(codes + i, code);
-      } else {
-        store_nibbles(codes + i / 2, code);
-      }
-    }
+    for (; i + formats::kGroup <= end; i += formats::kGroup) group(values + i, out.codes + i * kBits / 8);
     if (i == end) continue;
-    const int rest = static_cast<int>(end - i);
-    const I32 code = quantizer.code(load_first(values + i, rest));  // an odd tail is padded with the code of zero
-    if constexpr (Quantizer::kBits == 8) {
-      store_u8_first(codes + i, code, rest);
-    } else {
-      store_nibbles_first(codes + i / 2, code, rest);
-    }
+    float rest[formats::kGroup] = {};  // the bits after the last code are those of codes of zero
+    std::uint8_t bytes[2 * kBits];
+    for (std::int64_t j = i; j < end; ++j) rest[j - i] = values[j];
+    group(rest, bytes);
+    for (std::int64_t j = 0; j < ((end - i) * kBits + 7) / 8; ++j) out.codes[i * kBits / 8 + j] = bytes[j];
   }
 }

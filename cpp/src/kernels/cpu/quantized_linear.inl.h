@@ -1,5 +1,6 @@
 // y = x W^T + bias on the quantised weights. Two paths, one result: `direct` keeps the codes in registers and serves
-// few tokens (rows of x); quantized_linear_panel.inl.h dequantises rows of W into the cache and serves many.
+// few tokens (rows of x); quantized_linear_panel.inl.h dequantises rows of W into the cache and serves many. int8 and
+// 4-bit codes have both; the other formats (`Values`) have the panels alone.
 //
 // k runs along the lanes. A *unit* is what fills one vector with codes: every lane holds kSteps consecutive codes of
 // one block (8 nibbles where the block is long enough), so a row is read as it is stored, and the codes at one position
@@ -13,6 +14,7 @@ constexpr std::int64_t kLanes = F32::kWidth;
 /// 4-bit codes, kCodes a lane.
 template <int kCodes>
 struct Nibbles {
+  static constexpr bool kDirect = true;
   static constexpr int kSteps = kCodes;
   static constexpr std::int64_t kUnit = kLanes * kCodes;
   static constexpr std::int64_t kUnitBytes = kUnit / 2;
@@ -21,7 +23,8 @@ struct Nibbles {
 
   static Table table(const QuantizedLinear& a, std::int64_t block) {
     const std::int64_t zero = a.zeros == nullptr ? 0 : a.zeros[block];
-    return block_table(load_table16(a.codebook - zero), a.scales[block]);
+    const float float_zero = a.float_zeros == nullptr ? -0.0f : a.float_zeros[block];  // adding -0 changes nothing
+    return block_table(load_table16(a.codebook - zero), a.scales[block], float_zero);
   }
   static Codes load(const std::uint8_t* p) { return load_lanes<kCodes>(p); }
   template <int kStep>
@@ -30,8 +33,9 @@ struct Nibbles {
   }
 };
 
-/// 8-bit codes, one a lane.
+/// int8, one code a lane.
 struct Bytes {
+  static constexpr bool kDirect = true;
   static constexpr int kSteps = 1;
   static constexpr std::int64_t kUnit = kLanes;
   static constexpr std::int64_t kUnitBytes = kLanes;
@@ -44,6 +48,13 @@ struct Bytes {
   static F32 weight_at(Codes codes, Table table) {
     return codes * table;
   }
+};
+
+/// Codes of any other format, which are dequantised a row at a time: k runs on from vector to vector.
+struct Values {
+  static constexpr bool kDirect = false;
+  static constexpr int kSteps = 1;
+  static constexpr std::int64_t kUnit = kLanes;
 };
 
 /// The codes of kRows rows, unit by unit.
@@ -106,6 +117,7 @@ inline void prefetch_scales(const QuantizedLinear& a, std::int64_t row, std::int
   const std::int64_t at = (row + kRows) * a.blocks_per_row + block * kRows;
   __builtin_prefetch(a.scales + at);
   if (a.zeros != nullptr) __builtin_prefetch(a.zeros + at);
+  if (a.float_zeros != nullptr) __builtin_prefetch(a.float_zeros + at);
 }
 
 template <class W, int kStep = 0, int kTokens, int kRows>

@@ -15,11 +15,11 @@ inline I32 load_lanes(const std::uint8_t* p) {
   if constexpr (kCodes == 2) return load_u8(p);
 }
 
-// The 16 weights that the codes of one block stand for: value * scale.
+// The 16 weights that the codes of one block stand for: value * scale + zero.
 using BlockTable = Table16;
-inline BlockTable block_table(Table16 codebook, float scale) {
-  const __m256 s = _mm256_set1_ps(scale);
-  return {_mm256_mul_ps(codebook.low, s), _mm256_mul_ps(codebook.high, s)};
+inline BlockTable block_table(Table16 codebook, float scale, float zero) {
+  const __m256 s = _mm256_set1_ps(scale), z = _mm256_set1_ps(zero);
+  return {_mm256_add_ps(_mm256_mul_ps(codebook.low, s), z), _mm256_add_ps(_mm256_mul_ps(codebook.high, s), z)};
 }
 template <int kShift>
 inline F32 weight(I32 codes, BlockTable table) {  // vpermps takes the low 3 bits of an index, bit 3 chooses the half

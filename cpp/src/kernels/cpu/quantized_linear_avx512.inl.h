@@ -16,12 +16,12 @@ inline I32 load_lanes(const std::uint8_t* p) {
   if constexpr (kCodes == 1) return load_nibbles(p);
 }
 
-// The 16 weights that the codes of one block stand for: value * scale.
+// The 16 weights that the codes of one block stand for: value * scale + zero.
 struct BlockTable {
   __m512 v;
 };
-inline BlockTable block_table(Table16 codebook, float scale) {
-  return {_mm512_mul_ps(codebook.v, _mm512_set1_ps(scale))};
+inline BlockTable block_table(Table16 codebook, float scale, float zero) {
+  return {_mm512_add_ps(_mm512_mul_ps(codebook.v, _mm512_set1_ps(scale)), _mm512_set1_ps(zero))};
 }
 template <int kShift>
 inline F32 weight(I32 codes, BlockTable table) {  // vpermps takes the low 4 bits of an index: no mask

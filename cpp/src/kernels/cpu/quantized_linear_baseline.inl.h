@@ -17,15 +17,17 @@ inline I32 load_lanes(const std::uint8_t* p) {
   return lanes;
 }
 
-// The 16 weights that the codes of one block stand for: value * scale, worked out where they are looked up.
+// The 16 weights that the codes of one block stand for: value * scale + zero, worked out where they are looked up.
 struct BlockTable {
   Table16 codebook;
-  F32 scale;
+  F32 scale, zero;
 };
-inline BlockTable block_table(Table16 codebook, float scale) { return {codebook, splat(scale)}; }
+inline BlockTable block_table(Table16 codebook, float scale, float zero) {
+  return {codebook, splat(scale), splat(zero)};
+}
 template <int kShift>
 inline F32 weight(I32 codes, BlockTable table) {
-  return lookup(table.codebook, shift_right<kShift>(codes) & splat(15)) * table.scale;
+  return lookup(table.codebook, shift_right<kShift>(codes) & splat(15)) * table.scale + table.zero;
 }
 
 inline void sum4(F32 a, F32 b, F32 c, F32 d, float* out) {

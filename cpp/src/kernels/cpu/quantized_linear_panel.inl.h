@@ -30,6 +30,31 @@ void dequantize_panel(const QuantizedLinear& a, std::int64_t row, std::int64_t r
   }
 }
 
+/// The same by the format's own dequantize, blocks being cut at k and end.
+void dequantize_values(const QuantizedLinear& a, std::int64_t row, std::int64_t k, std::int64_t end, float* values) {
+  const auto run = [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t block = row * a.blocks_per_row + first / a.block;
+    a.dequantize(
+        {a.codes + row * a.bytes_per_row + first * a.bits / 8, a.scales + block,
+         a.zeros == nullptr ? nullptr : a.zeros + block, a.float_zeros == nullptr ? nullptr : a.float_zeros + block},
+        {last - first, a.block}, values + first - k);
+  };
+  std::int64_t whole = (k + a.block - 1) / a.block * a.block;  // where the first whole block starts
+  if (whole > end) whole = end;
+  if (k < whole) run(k, whole);
+  if (whole < end) run(whole, end);
+}
+template <>
+void dequantize_panel<Values>(const QuantizedLinear& a, std::int64_t row, std::int64_t rows, std::int64_t k,
+                              std::int64_t end, float* panel) {
+  float values[kLinearBlockK];
+  for (std::int64_t i = end - k; i < end - k + kLanes - 1 && i < kLinearBlockK; ++i) values[i] = 0.0f;
+  for (std::int64_t r = 0; r < kPanelRows; ++r) {
+    dequantize_values(a, row + (r < rows ? r : rows - 1), k, end, values);
+    for (std::int64_t i = 0; i < end - k; i += kLanes) store(panel + i * kPanelRows + r * kLanes, load(values + i));
+  }
+}
+
 /// Adds the products of one panel to the sums [token][kPanelRows][lane] of kTokens tokens.
 template <int kTokens>
 void add_panel(const float* x, const float* panel, std::int64_t vectors, bool first, float* sums) {
@@ -80,8 +105,9 @@ void write_block(const QuantizedLinear& a, std::int64_t row, std::int64_t rows, 
   }
 }
 
-std::int64_t quantized_linear_scratch(std::int64_t m) {
-  return m <= kMostDirectTokens ? 0 : (m * kRowBlock + kLinearBlockK / kLanes * kPanelRows) * kLanes;
+std::int64_t quantized_linear_scratch(const QuantizedLinear& a) {
+  const bool direct = a.m <= kMostDirectTokens && a.dequantize == nullptr;
+  return direct ? 0 : (a.m * kRowBlock + kLinearBlockK / kLanes * kPanelRows) * kLanes;
 }
 
 template <class W>
@@ -105,6 +131,7 @@ void panel_range(const QuantizedLinear& a, std::int64_t lo, std::int64_t hi, flo
 /// body(W{}) for the longest lanes that no end of a block cuts; the block is a multiple of 16.
 template <int kCodes = 8, class Body>
 void with_weights(const QuantizedLinear& a, const Body& body) {
+  if (a.dequantize != nullptr) return body(Values{});
   if (a.codebook == nullptr) return body(Bytes{});
   if constexpr (kCodes * kLanes > formats::kMinBlock) {
     if (a.block % (kCodes * kLanes) != 0) return with_weights<kCodes / 2>(a, body);
@@ -119,8 +146,10 @@ void pack_activations(const QuantizedLinear& a, const float* x, float* packed, s
 void quantized_linear(const QuantizedLinear& a, std::int64_t lo, std::int64_t hi, float* scratch) {
   with_weights(a, [&](auto weights) {
     using W = decltype(weights);
-    if (a.m > kMostDirectTokens) return panel_range<W>(a, lo, hi, scratch);
-    if (a.m == 1) return direct_range<W, 1>(a, lo, hi);
-    direct_range<W, kDirectTokens>(a, lo, hi);
+    if constexpr (W::kDirect) {
+      if (a.m == 1) return direct_range<W, 1>(a, lo, hi);
+      if (a.m <= kMostDirectTokens) return direct_range<W, kDirectTokens>(a, lo, hi);
+    }
+    panel_range<W>(a, lo, hi, scratch);
   });
 }

@@ -11,17 +11,35 @@ struct BlockRun {
   std::int64_t block;
 };
 
+/// Where the codes, scales and zero points of a run lie. Of the zero points only the kind that the format has is used.
+struct RunParts {
+  std::uint8_t* codes;
+  float* scales;
+  std::uint8_t* zeros;
+  float* float_zeros;
+};
+struct ConstRunParts {
+  const std::uint8_t* codes;
+  const float* scales;
+  const std::uint8_t* zeros;
+  const float* float_zeros;
+};
+using QuantizeRun = void(const float* values, BlockRun run, RunParts out);
+using DequantizeRun = void(ConstRunParts in, BlockRun run, float* values);
+
 /// y [m, n] = x [m, k] W^T + bias with the weights W [n, k] quantised.
 struct QuantizedLinear {
   const float* x;  ///< as pack_activations left it
   std::int64_t m, n, k;
   const std::uint8_t* codes;  ///< [n, bytes_per_row]
   const float* scales;        ///< [n, blocks_per_row]
-  const std::uint8_t* zeros;  ///< [n, blocks_per_row], null without zero points
-  /// The values of the 16 4-bit codes at scale 1; null for 8-bit codes. Where there are zero points the values are a
-  /// ramp, and those for zero point z start z floats before.
+  const std::uint8_t* zeros;  ///< [n, blocks_per_row], null without integer zero points
+  const float* float_zeros;   ///< [n, blocks_per_row], null without zero points in floating point
+  /// The values of the 16 4-bit codes at scale 1; null for other codes. Where there are integer zero points the values
+  /// are a ramp, and those for zero point z start z floats before.
   const float* codebook;
-  std::int64_t bytes_per_row, blocks_per_row, block;
+  DequantizeRun* dequantize;  ///< of the format and the level; null for int8 and 4-bit codes, which need no help
+  std::int64_t bits, bytes_per_row, blocks_per_row, block;
   const float* bias;  ///< [n] or null
   float* y;
 };
@@ -92,18 +110,16 @@ struct HadamardTransform {
   float scale;
 };
 
-inline constexpr int kFormats = 5;         // entries of fairopt::Format, in its order
+inline constexpr int kFormats = 25;        // entries of fairopt::Format, in its order
 inline constexpr int kBucketLowBits = 20;  // a magnitude's 31 bits = 11 that choose the bucket, and these
 inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
 
 struct KernelTable {
   const char* name;
 
-  // quantize.inl.h, dequantize.inl.h: by Format; zeros is touched by the formats that have zero points only.
-  void (*quantize[kFormats])(const float* values, BlockRun run, std::uint8_t* codes, float* scales,
-                             std::uint8_t* zeros);
-  void (*dequantize[kFormats])(const std::uint8_t* codes, const float* scales, const std::uint8_t* zeros, BlockRun run,
-                               float* values);
+  // quantize.inl.h, dequantize.inl.h: by Format.
+  QuantizeRun* quantize[kFormats];
+  DequantizeRun* dequantize[kFormats];
 
   // convert.inl.h: 16-bit floats as their bits; narrowing rounds half to even.
   void (*f16_to_f32)(const std::uint16_t* in, std::int64_t n, float* out);
@@ -119,11 +135,11 @@ struct KernelTable {
   void (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);
 
   // quantized_linear.inl.h: rows [lo, hi) of x [m, k] -> packed [ceil(k / kLinearBlockK), m, kLinearBlockK] in the
-  // order of the level; then columns [lo, hi) of y, with quantized_linear_scratch(m) floats to work in.
+  // order of the level; then columns [lo, hi) of y, with quantized_linear_scratch(args) floats to work in.
   void (*pack_activations)(const QuantizedLinear& args, const float* x, float* packed, std::int64_t lo,
                            std::int64_t hi);
   void (*quantized_linear)(const QuantizedLinear& args, std::int64_t lo, std::int64_t hi, float* scratch);
-  std::int64_t (*quantized_linear_scratch)(std::int64_t m);
+  std::int64_t (*quantized_linear_scratch)(const QuantizedLinear& args);
 
   // packed_planes.inl.h: what the guard says of a row [k]; rows [lo, hi) of x to digits; then tiles [lo, hi) of y with
   // packed_planes_scratch floats to work in.

@@ -25,23 +25,13 @@ inline void store_first(float* p, F32 a, int n) {
   store(lanes, a);
   for (int i = 0; i < n; ++i) p[i] = lanes[i];
 }
-inline I32 load_u8_first(const std::uint8_t* p, int n) {
-  std::uint8_t lanes[F32::kWidth] = {};
-  for (int i = 0; i < n; ++i) lanes[i] = p[i];
-  return load_u8(lanes);
+inline F32 load_first_or(const float* p, int n, float fill) {
+  float lanes[F32::kWidth];
+  for (int i = 0; i < F32::kWidth; ++i) lanes[i] = i < n ? p[i] : fill;
+  return load(lanes);
 }
 inline void store_u8_first(std::uint8_t* p, I32 a, int n) {
   std::uint8_t lanes[F32::kWidth];
   store_u8(lanes, a);
   for (int i = 0; i < n; ++i) p[i] = lanes[i];
-}
-inline I32 load_nibbles_first(const std::uint8_t* p, int n) {  // reads ceil(n / 2) bytes
-  std::uint8_t bytes[F32::kWidth / 2] = {};
-  for (int i = 0; i < (n + 1) / 2; ++i) bytes[i] = p[i];
-  return load_nibbles(bytes);
-}
-inline void store_nibbles_first(std::uint8_t* p, I32 a, int n) {  // writes ceil(n / 2) bytes
-  std::uint8_t bytes[F32::kWidth / 2];
-  store_nibbles(bytes, a);
-  for (int i = 0; i < (n + 1) / 2; ++i) p[i] = bytes[i];
 }

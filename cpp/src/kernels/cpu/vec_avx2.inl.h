@@ -1,5 +1,7 @@
 // Vector layer of the avx2 level: eight lanes. Included inside an anonymous namespace; see vec.inl.h.
 
+#include "kernels/cpu/bit_windows.inl.h"
+
 struct F32 {
   static constexpr int kWidth = 8;
   __m256 v;
@@ -131,6 +133,20 @@ inline void store_nibbles(std::uint8_t* p, I32 a) {
   const __m128i bytes = _mm_unpacklo_epi16(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
   const std::int32_t four = _mm_cvtsi128_si32(bytes);
   __builtin_memcpy(p, &four, sizeof four);
+}
+
+// Codes of kBits < 8 bits, first a multiple of 8: each lane takes the two bytes that its code lies in.
+template <int kBits>
+inline I32 load_bits(const std::uint8_t* row, std::int64_t first) {
+  static constexpr BitWindows<kBits, 8> kWindows;
+  std::uint64_t eight = 0;
+  __builtin_memcpy(&eight, row + first * kBits / 8, kBits);
+  const __m256i bytes = _mm256_set1_epi64x(static_cast<long long>(eight));
+  const __m256i windows =
+      _mm256_shuffle_epi8(bytes, _mm256_load_si256(reinterpret_cast<const __m256i*>(kWindows.bytes)));
+  const __m256i moved =
+      _mm256_srlv_epi32(windows, _mm256_load_si256(reinterpret_cast<const __m256i*>(kWindows.shifts)));
+  return {_mm256_and_si256(moved, _mm256_set1_epi32((1 << kBits) - 1))};
 }
 
 inline F32 load_f16(const std::uint16_t* p) {

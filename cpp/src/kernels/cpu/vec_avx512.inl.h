@@ -1,5 +1,7 @@
 // Vector layer of the avx512 levels: sixteen lanes. Included inside an anonymous namespace; see vec.inl.h.
 
+#include "kernels/cpu/bit_windows.inl.h"
+
 struct F32 {
   static constexpr int kWidth = 16;
   __m512 v;
@@ -103,6 +105,16 @@ inline I32 load_nibbles(const std::uint8_t* p) {
 inline void store_nibbles(std::uint8_t* p, I32 a) {
   const __m512i joined = _mm512_or_si512(_mm512_slli_epi64(a.v, 4), _mm512_srli_epi64(a.v, 32));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm512_cvtepi64_epi8(joined));
+}
+
+// Codes of kBits < 8 bits, first a multiple of 16: each lane takes the two bytes that its code lies in.
+template <int kBits>
+inline I32 load_bits(const std::uint8_t* row, std::int64_t first) {
+  static constexpr BitWindows<kBits, 16> kWindows;
+  const __m128i bytes = _mm_maskz_loadu_epi8((1u << 2 * kBits) - 1, row + first * kBits / 8);
+  const __m512i windows = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), _mm512_load_si512(kWindows.bytes));
+  const __m512i moved = _mm512_srlv_epi32(windows, _mm512_load_si512(kWindows.shifts));
+  return {_mm512_and_si512(moved, _mm512_set1_epi32((1 << kBits) - 1))};
 }
 
 inline F32 load_f16(const std::uint16_t* p) {

@@ -111,6 +111,20 @@ inline void store_nibbles(std::uint8_t* p, I32 a) {
   p[1] = static_cast<std::uint8_t>(a.v[2] << 4 | a.v[3]);
 }
 
+// Codes of kBits < 8 bits, first a multiple of 4.
+template <int kBits>
+inline I32 load_bits(const std::uint8_t* row, std::int64_t first) {
+  I32 codes{};
+  for (int lane = 0; lane < 4; ++lane) {
+    const std::int64_t bit = (first + lane) * kBits;
+    const std::uint8_t* p = row + bit / 8;
+    const int after = 16 - kBits - static_cast<int>(bit % 8);  // bits of a two-byte window below the code
+    const int window = p[0] << 8 | (after < 8 ? p[1] : 0);     // a code that ends in its first byte reads no other
+    codes.v[lane] = window >> after & ((1 << kBits) - 1);
+  }
+  return codes;
+}
+
 // fp16 without F16C. Widening rescales the exponent by a product with 2^112, which is exact for subnormals too.
 inline F32 load_f16(const std::uint16_t* p) {
   const I32 half = load_u16(p);

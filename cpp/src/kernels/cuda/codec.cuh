@@ -167,6 +167,8 @@ void for_format(Format format, const F& f) {
       return f.template operator()<Format::kNf4>();
     case Format::kFp4:
       return f.template operator()<Format::kFp4>();
+    default:  // has_kernels() has said so before
+      return;
   }
 }
 

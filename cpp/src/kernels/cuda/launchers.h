@@ -8,7 +8,10 @@
 
 namespace fairopt::cuda {
 
-inline constexpr int kCudaAbi = 1;  // raise with every change of a signature or a struct below
+inline constexpr int kCudaAbi = 2;  // raise with every change of a signature or a struct below
+
+/// Which formats have kernels there; callers refuse the others.
+inline constexpr bool has_kernels(Format format) { return format <= Format::kFp4; }
 
 struct Probe {
   int devices = 0;
