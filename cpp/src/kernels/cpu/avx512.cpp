@@ -11,7 +11,7 @@ namespace {
 #include "kernels/cpu/quantized_linear_avx512.inl.h"
 #include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_avx512.inl.h"
-#include "kernels/cpu/packed_sums_portable.inl.h"
+#include "kernels/cpu/packed_sums_maddubs.inl.h"
 #include "kernels/cpu/kernels.inl.h"
 // clang-format on
 }  // namespace

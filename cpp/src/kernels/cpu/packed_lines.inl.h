@@ -12,6 +12,9 @@
 
 constexpr int kMostLines = 6;
 
+/// What bytes are: 4-bit codes, any values, or any values whose top bit is to be flipped first.
+enum class ByteKind : std::uint8_t { kCodes, kUnsigned, kFlipped };
+
 struct DigitLines {
   const std::int8_t* digits;  ///< of the first line, at the first of the columns
   std::int64_t stride;        ///< to the next line
@@ -21,9 +24,9 @@ struct DigitLines {
 // Bytes that a tile's stream is asked for ahead: into the second-level cache early, into the first a little before.
 constexpr std::int64_t kFarAhead = 8192, kNearAhead = 1024;
 
-/// For 256 bytes of the stream at p.
-inline void prefetch_stream(const std::uint8_t* p) {
-  for (int line = 0; line < 256; line += 64) {
+/// For `bytes` of the stream at p.
+inline void prefetch_rows(const std::uint8_t* p, std::int64_t bytes) {
+  for (std::int64_t line = 0; line < bytes; line += 64) {
     __builtin_prefetch(p + kFarAhead + line, 0, 2);
     __builtin_prefetch(p + kNearAhead + line, 0, 3);
   }

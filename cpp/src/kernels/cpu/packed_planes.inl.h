@@ -66,8 +66,15 @@ struct CodeChunk {
 template <int kLines>
 void line_sums(const PackedLinear& a, const CodeChunk& chunk, const std::uint8_t* panel, const DigitLines& lines,
                std::int32_t* sums) {
-  if (panel != nullptr) return byte_sums<kLines>(panel, chunk.columns / 4, 0, lines, sums);
-  if (a.codes.bits == 8) return byte_sums<kLines>(chunk.codes, chunk.columns / 4, a.codes.flip, lines, sums);
+  const std::int64_t quads = chunk.columns / 4;
+  if (panel != nullptr) {
+    return byte_sums<kLines>(panel, quads, a.codes.codebook == nullptr ? ByteKind::kCodes : ByteKind::kUnsigned, lines,
+                             sums);
+  }
+  if (a.codes.bits == 8) {
+    return byte_sums<kLines>(chunk.codes, quads, a.codes.flip == 0 ? ByteKind::kUnsigned : ByteKind::kFlipped, lines,
+                             sums);
+  }
   nibble_sums<kLines>(chunk.codes, chunk.columns / 8, lines, sums);
 }
 template <int kLines = kMostLines>

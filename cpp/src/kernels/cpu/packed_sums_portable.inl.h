@@ -1,7 +1,9 @@
 // Sums of digit planes in portable C++; packed_lines.inl.h says what the three functions do.
 
 template <int kLines>
-void byte_sums(const std::uint8_t* bytes, std::int64_t quads, int flip, const DigitLines& lines, std::int32_t* sums) {
+void byte_sums(const std::uint8_t* bytes, std::int64_t quads, ByteKind kind, const DigitLines& lines,
+               std::int32_t* sums) {
+  const int flip = kind == ByteKind::kFlipped ? 0x80 : 0;
   for (int line = 0; line < kLines; ++line, sums += kTileRows) {
     const std::int8_t* digits = lines.digits + line * lines.stride;
     for (std::int64_t r = 0; r < kTileRows; ++r) {

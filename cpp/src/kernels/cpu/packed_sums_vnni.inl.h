@@ -59,7 +59,7 @@ void byte_sums(const std::uint8_t* bytes, std::int64_t quads, const DigitLines& 
   all.load(lines, sums);
   const std::int8_t* digits = lines.digits;
   for (std::int64_t quad = 0; quad < quads; ++quad, bytes += 4 * kTileRows, digits += 4) {
-    if constexpr (kFlip) prefetch_stream(bytes);
+    if constexpr (kFlip) prefetch_rows(bytes, 4 * kTileRows);
     __m512i b[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
@@ -71,8 +71,9 @@ void byte_sums(const std::uint8_t* bytes, std::int64_t quads, const DigitLines& 
   all.store(sums);
 }
 template <int kLines>
-void byte_sums(const std::uint8_t* bytes, std::int64_t quads, int flip, const DigitLines& lines, std::int32_t* sums) {
-  if (flip == 0) return byte_sums<kLines, false>(bytes, quads, lines, sums);
+void byte_sums(const std::uint8_t* bytes, std::int64_t quads, ByteKind kind, const DigitLines& lines,
+               std::int32_t* sums) {
+  if (kind != ByteKind::kFlipped) return byte_sums<kLines, false>(bytes, quads, lines, sums);
   byte_sums<kLines, true>(bytes, quads, lines, sums);
 }
 
@@ -83,7 +84,7 @@ void nibble_sums(const std::uint8_t* codes, std::int64_t octets, const DigitLine
   all.load(lines, sums);
   const std::int8_t* digits = lines.digits;
   for (std::int64_t octet = 0; octet < octets; ++octet, codes += 4 * kTileRows, digits += 8) {
-    prefetch_stream(codes);
+    prefetch_rows(codes, 4 * kTileRows);
     __m512i b[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) b[v] = _mm512_and_si512(_mm512_loadu_si512(codes + 64 * v), mask);
