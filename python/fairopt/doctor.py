@@ -31,6 +31,7 @@ def diagnose(data: Path | None = None) -> list[Finding]:
     found += [_version(package) for package in PACKAGES]
     found += [
         _tried("instruction sets", _instruction_sets),
+        _tried("products", _products),
         _tried("torch operators", _operators),
         _tried("threads", _threads),
         _tried("CUDA", _cuda),
@@ -63,6 +64,12 @@ def _instruction_sets() -> str:
     forced = os.environ.get("FAIROPT_CPU_CAPABILITY")
     why = f" (forced by FAIROPT_CPU_CAPABILITY={forced})" if forced else ""
     return f"{_core.cpu_capability()} in use{why}; available: {', '.join(_core.cpu_capabilities())}"
+
+
+def _products() -> str:
+    from fairopt import _core
+
+    return ", ".join(f"{format} {_core.default_matmul_mode(format)}" for format in ("int4_sym", "int8", "nf4", "fp4"))
 
 
 def _operators() -> str:

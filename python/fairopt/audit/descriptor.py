@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Any
 
 import fairopt
-from fairopt import scorers
+from fairopt import _core, scorers
 from fairopt.audit.policy import GateSpec, Policy
 from fairopt.benchmarks import Benchmark, Generate, Item, LogLikelihood
 from fairopt.errors import InputError, NotComparable
@@ -141,7 +141,11 @@ def _ask(benchmark: Benchmark) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    return {"fairopt": fairopt.__version__, **{name: metadata.version(name) for name in ("torch", "transformers")}}
+    libraries = {name: metadata.version(name) for name in ("torch", "transformers")}
+    # How products with quantised weights are computed depends on the processor (docs/formats.md), and with it their
+    # last bits.
+    products = ", ".join(f"{format} {_core.default_matmul_mode(format)}" for format in ("int4_sym", "nf4"))
+    return {"fairopt": fairopt.__version__, **libraries, "products": products}
 
 
 def policy_hash(policy: Policy, gates: Sequence[GateSpec]) -> str:
