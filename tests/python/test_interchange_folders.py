@@ -69,7 +69,7 @@ def test_a_dense_export_is_an_ordinary_model(model: Any, tmp_path: Path) -> None
             assert torch.equal(weight.t() if "gpt2" in str(type(dense)).lower() else weight, layer.dense_weight())
 
 
-@pytest.mark.parametrize("recipe", ["nf4:block=32", "fp4:block=32", "nf4:block=32,dq"])
+@pytest.mark.parametrize("recipe", ["nf4:block=32", "fp4:block=32"])
 def test_transformers_reads_bitsandbytes(recipe: str, tmp_path: Path) -> None:
     """Weight by weight: its product rounds to bfloat16 on some processors."""
     import bitsandbytes as bnb

@@ -145,7 +145,7 @@ def _versions() -> dict[str, str]:
     # How products with quantised weights are computed depends on the processor (docs/formats.md), and with it their
     # last bits.
     products = ", ".join(f"{format} {_core.default_matmul_mode(format)}" for format in ("int4_sym", "nf4"))
-    return {"fairopt": fairopt.__version__, **libraries, "products": products}
+    return {"fairopt": fairopt.__version__, "products": products, **libraries}
 
 
 def policy_hash(policy: Policy, gates: Sequence[GateSpec]) -> str:
