@@ -21,6 +21,9 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
       "Tensor? lora_z=None, Tensor? lora_b=None) -> Tensor");
   m.def("prune_mask(Tensor score, SymInt prune) -> Tensor");
   m.def("prune_mask_n_of_m(Tensor score, int n, int m) -> Tensor");
+  m.def(
+      "gptq(Tensor weight, Tensor hessian, str format, int block, str act_order='none', float damp=0.01) "
+      "-> (Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
   m.def("tree_attention(Tensor q, Tensor k, Tensor v, Tensor segments, Tensor runs, float scale) -> Tensor");
   m.def("hadamard_transform(Tensor x, bool transpose=False) -> Tensor");
   m.def("logsumexp_update(Tensor logits, Tensor(a!) maximum, Tensor(b!) total) -> ()");
@@ -35,6 +38,7 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("packed_linear", TORCH_BOX(&packed_linear));
   m.impl("prune_mask", TORCH_BOX(&prune_mask));
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
+  m.impl("gptq", TORCH_BOX(&gptq));
   m.impl("tree_attention", TORCH_BOX(&tree_attention));
   m.impl("hadamard_transform", TORCH_BOX(&hadamard_transform));
   m.impl("logsumexp_update", TORCH_BOX(&logsumexp_update));

@@ -34,6 +34,8 @@ Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor
                      std::optional<Tensor> lora_b);
 Tensor prune_mask(const Tensor& score, std::int64_t prune);
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m);
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, const Tensor& hessian, std::string format,
+                                                        std::int64_t block, std::string act_order, double damp);
 Tensor tree_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& segments, const Tensor& runs,
                       double scale);
 Tensor hadamard_transform(const Tensor& x, bool transpose);

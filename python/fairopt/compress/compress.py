@@ -68,9 +68,18 @@ def compress(
     if any(map(needs_calibration, chains.values())):
         tokens = _calibration(calibration, tokenizer, model, recipe, seed)
         solution = solve_blocks(model, chains, tokens, seed=seed, resume=resume)
-        _warn_of_few_tokens(model, chains, solution.reports)
     else:
         tokens, solution = None, _solve_layers(model, chains, seed)
+    _warn_of_few_tokens(model, chains, solution.reports)
+    result = _put_together(model, chains, recipe, solution)
+    stored = record.describe(recipe, chains, record.stored_bytes(model), result, seed, solution.reports, tokens)
+    record.attach(result, stored)
+    pack(result)
+    return result
+
+
+def _put_together(model: Model, chains: Mapping[str, Chain], recipe: Recipe, solution: Solution) -> Model:
+    """A copy of the model with the compressed modules in the place of its own."""
     # deepcopy puts what memo holds in the place of the old module, wherever the model refers to it.
     memo = solution.shared | {id(model.get_submodule(name)): module for name, module in solution.modules.items()}
     result = copy.deepcopy(model, memo)
@@ -78,9 +87,6 @@ def compress(
         untie(result)
     if recipe.kv_cache is not None:
         kv_cache.attach(result, recipe.kv_cache)
-    stored = record.describe(recipe, chains, record.stored_bytes(model), result, seed, solution.reports, tokens)
-    record.attach(result, stored)
-    pack(result)
     return result
 
 

@@ -26,6 +26,7 @@ from fairopt.compress.recipe import Chain
 from fairopt.compress.resume import FinishedBlocks, Reports, job_key
 from fairopt.compress.solvers import block_solver, block_steps, layer_solver
 from fairopt.compress.solvers.base import BlockCall, BlockTask, Solved
+from fairopt.nn import QuantizedLinear
 from fairopt.progress import progress
 
 _SUM_TYPES = {"hessian": torch.float32, "hessian_float64": torch.float64}
@@ -129,7 +130,12 @@ def _solve(task: BlockTask, advance: Callable[[int], None]) -> tuple[dict[str, S
 def _rebuild(task: BlockTask, tensors: Mapping[str, torch.Tensor]) -> None:
     """The compressed block from what was stored of it: layers of the same kinds, then their tensors."""
     for name, chain in task.chains.items():
-        task.block.set_submodule(name, quantize_layer(task.layer(name), chain, None))
+        layer = quantize_layer(task.layer(name), chain, None)
+        if f"{name}.order" in tensors:
+            assert isinstance(layer, QuantizedLinear)
+            solved = Solved(*layer.rows(), 0, 0, order=tensors[f"{name}.order"])
+            layer = quantize_layer(task.layer(name), chain, solved)
+        task.block.set_submodule(name, layer)
     task.block.load_state_dict(dict(tensors))
 
 

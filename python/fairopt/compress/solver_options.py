@@ -34,6 +34,11 @@ class Gptq:
     word: ClassVar[str] = "gptq"
     act_order: Literal["none", "static", "dynamic"] = "none"
     damp: float = 0.01  # share of the mean diagonal that is added to it
+    float64: bool = False  # sum Hessians over batches in float64
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.damp < float("inf"):
+            raise InputError(f"recipe: gptq damp must be at least 0, got {self.damp}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
 
 from __future__ import annotations
 
+from fairopt.ops.gptq import Gptq, gptq
 from fairopt.ops.hadamard_transform import hadamard_transform
 from fairopt.ops.logsumexp_update import logsumexp_update
 from fairopt.ops.packed_linear import default_matmul_mode as default_matmul_mode  # not operators, so not in __all__
@@ -23,7 +24,9 @@ from fairopt.ops.quantized_linear import quantized_linear
 from fairopt.ops.tree_attention import tree_attention
 
 __all__ = [
+    "Gptq",
     "dequantize_blockwise",
+    "gptq",
     "hadamard_transform",
     "logsumexp_update",
     "pack_weight",

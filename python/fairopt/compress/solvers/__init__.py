@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairopt.compress.recipe import Chain, Quantize, SmoothQuant, Step
-from fairopt.compress.solver_options import Awq, Rtn, SignRound, Solver
+from fairopt.compress.solver_options import Awq, Gptq, Rtn, SignRound, Solver
 from fairopt.compress.solvers.awq import AwqSolver
 from fairopt.compress.solvers.base import BlockSolver, LayerSolver
+from fairopt.compress.solvers.gptq import GptqSolver
 from fairopt.compress.solvers.signround import SignRoundSolver
 from fairopt.compress.solvers.smoothquant import SmoothQuantSolver
 
-_LAYER_SOLVERS: dict[type, Callable[..., LayerSolver]] = {}
+_LAYER_SOLVERS: dict[type, Callable[..., LayerSolver]] = {Gptq: GptqSolver}
 _BLOCK_SOLVERS: dict[type, Callable[..., BlockSolver]] = {
     Awq: AwqSolver,
     SignRound: SignRoundSolver,
