@@ -321,7 +321,15 @@ def save(self, name, tensors, reports):
 resume.FinishedBlocks.save = save
 fairopt.compress(random_models.llama(hidden=64), sys.argv[2], calibration=ids, resume=sys.argv[1])
 """
-RESUMED = RECIPE + ";lm_head=gptq:int3,g=32,act_order=dynamic;*.q_proj=gptq:int4,g=32,act_order=dynamic;*.v_proj=magnitude:0.5;*.o_proj=int8:g=32"
+RESUMED = ";".join(
+    [
+        RECIPE,
+        "lm_head=gptq:int3,g=32,act_order=dynamic",
+        "*.q_proj=gptq:int4,g=32,act_order=dynamic",
+        "*.v_proj=magnitude:0.5",
+        "*.o_proj=int8:g=32",
+    ]
+)
 
 
 def test_killed_and_resumed_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
