@@ -1,4 +1,4 @@
-// The door's half of the exact arithmetic: chunks of tokens, threads, working memory.
+// The door's half of the exact arithmetic: activations to the order of the codes, then tiles over the threads.
 #include <algorithm>
 
 #include "kernels/aligned_buffer.h"
@@ -8,19 +8,24 @@
 namespace fairopt::kernels {
 namespace {
 
-constexpr std::int64_t kTokensAtOnce = 96;
+constexpr std::int64_t kTokensAtOnce = 128;  // a weight is decoded once for so many
 
 }  // namespace
 
 void packed_exact(const PackedLinearArgs& args, const std::vector<std::int64_t>& tokens, Executor& executor) {
   const auto count = static_cast<std::int64_t>(tokens.size());
   const KernelTable& kernel = table();
+  const std::int64_t most = std::min(kTokensAtOnce, count);
+  const AlignedBuffer activations = allocate(kernel.exact_activations_size(packed_call(args, tokens.data(), most)));
   for (std::int64_t first = 0; first < count; first += kTokensAtOnce) {
     const PackedLinear call = packed_call(args, tokens.data() + first, std::min(kTokensAtOnce, count - first));
+    executor.parallel_for(0, call.m, row_grain(call.k), [&](std::int64_t lo, std::int64_t hi) {
+      kernel.exact_activations(call, args.x, lo, hi, activations.get());
+    });
     const std::int64_t tiles = (call.n + kTileRows - 1) / kTileRows;
     executor.parallel_for(0, tiles, tile_grain(call.m, call.k), [&](std::int64_t lo, std::int64_t hi) {
       const AlignedBuffer scratch = allocate(kernel.packed_exact_scratch(call));
-      kernel.packed_exact(call, args.x, lo, hi, scratch.get());
+      kernel.packed_exact(call, activations.get(), lo, hi, scratch.get());
     });
   }
 }

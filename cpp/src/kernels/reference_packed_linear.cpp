@@ -34,7 +34,11 @@ WeightBlock weight_block(const QuantizedView& weight, const QuantizedLayout& lay
 /// The code without its offset (and its integer zero point).
 int integer(const WeightBlock& w, std::size_t k) { return (w.code[k] ^ w.codes.flip) - w.codes.offset; }
 
-float exact_block(const WeightBlock& w, const float* x, float acc) {
+float exact_block(const WeightBlock& w, const float* x, float acc, bool fused) {
+  const auto fma = [fused](float a, float b, float c) {
+    volatile float product = a * b;  // no compiler fuses what it must store
+    return fused ? std::fma(a, b, c) : product + c;
+  };
   constexpr std::int64_t kRun = 64;
   float sum = 0.0f;
   for (std::int64_t k = 0; k < w.columns; ++k) sum += x[k];
@@ -46,12 +50,12 @@ float exact_block(const WeightBlock& w, const float* x, float acc) {
       const auto at = static_cast<std::size_t>(k);
       const float value =
           w.codes.codebook != nullptr ? w.codes.codebook[w.code[at]] : static_cast<float>(integer(w, at));
-      chain = std::fma(value, x[k], chain);
+      chain = fma(value, x[k], chain);
     }
-    acc = std::fma(chain, w.scale, acc);
+    acc = fma(chain, w.scale, acc);
   }
-  if (w.codes.zeros == PackedZeros::kInteger) acc = std::fma(-w.zero * w.scale, sum, acc);
-  if (w.codes.zeros == PackedZeros::kFloat) acc = std::fma(w.zero, sum, acc);
+  if (w.codes.zeros == PackedZeros::kInteger) acc = fma(-w.zero * w.scale, sum, acc);
+  if (w.codes.zeros == PackedZeros::kFloat) acc = fma(w.zero, sum, acc);
   return acc;
 }
 
@@ -150,7 +154,7 @@ FixedPoint fixed_point(const float* x, std::int64_t n, int planes) {
   return out;
 }
 
-std::vector<float> packed_linear(const QuantizedView& weight, const PackedLinearArgs& args) {
+std::vector<float> packed_linear(const QuantizedView& weight, const PackedLinearArgs& args, bool fused) {
   const QuantizedLayout& layout = args.layout;
   const std::int64_t n = layout.rows, k = layout.cols;
   std::vector<float> y(static_cast<std::size_t>(args.m * n));
@@ -166,7 +170,7 @@ std::vector<float> packed_linear(const QuantizedView& weight, const PackedLinear
       for (std::int64_t b = 0; b < layout.blocks_per_row(); ++b) {
         const WeightBlock w = weight_block(weight, layout, row, b);
         if (mode == MatmulMode::kExact) {
-          acc = exact_block(w, x + b * layout.block, acc);
+          acc = exact_block(w, x + b * layout.block, acc, fused);
         } else if (mode == MatmulMode::kI16) {
           acc = codebook_block(w, blocks[static_cast<std::size_t>(b)], acc);
         } else {

@@ -21,7 +21,8 @@ struct FixedPoint {
 };
 FixedPoint fixed_point(const float* x, std::int64_t n, int planes);
 
-/// y [m, rows] of `args`, whose packed weight is ignored: `weight` are its rows.
-std::vector<float> packed_linear(const QuantizedView& weight, const PackedLinearArgs& args);
+/// y [m, rows] of `args`, whose packed weight is ignored: `weight` are its rows. Unless `fused`, every product of the
+/// exact arithmetic is rounded before it is added.
+std::vector<float> packed_linear(const QuantizedView& weight, const PackedLinearArgs& args, bool fused = true);
 
 }  // namespace fairopt::kernels::reference

@@ -9,6 +9,7 @@ namespace {
 // clang-format off
 #include "kernels/cpu/vec_avx512.inl.h"
 #include "kernels/cpu/quantized_linear_avx512.inl.h"
+#include "kernels/cpu/packed_exact_avx512.inl.h"
 #include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_avx512.inl.h"
 #include "kernels/cpu/packed_sums_maddubs.inl.h"

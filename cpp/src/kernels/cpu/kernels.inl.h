@@ -10,6 +10,7 @@
 #include "kernels/cpu/quantized_linear_panel.inl.h"
 #include "kernels/cpu/packed_epilogue.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
+#include "kernels/cpu/packed_exact_panel.inl.h"
 #include "kernels/cpu/packed_quantize.inl.h"
 #include "kernels/cpu/packed_planes.inl.h"
 #include "kernels/cpu/exp.inl.h"
@@ -49,6 +50,8 @@ constexpr KernelTable make_table(const char* name) {
       .quantize_activations = &quantize_activations,
       .packed_planes = &packed_planes,
       .packed_planes_scratch = &packed_planes_scratch,
+      .exact_activations_size = &exact_activations_size,
+      .exact_activations = &exact_activations,
       .packed_exact = &packed_exact,
       .packed_exact_scratch = &packed_exact_scratch,
       .tree_attention = &tree_attention,

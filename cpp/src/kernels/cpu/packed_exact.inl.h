@@ -1,62 +1,310 @@
-// Mode `exact` over the packed layout: fp32 activations, one FMA a weight. The contract: a run of 64 columns of a block
-// is one chain from 0, fma(code's value, x, chain), 4-bit columns in the order 0 4 1 5 2 6 3 7 of every eight; then
-// acc = fma(chain, scale, acc). A block with zero points ends with acc = fma(-z * scale or z, sum of its x, acc), that
-// sum taken in ascending order.
+// Mode `exact` of packed_linear: fp32 activations, one FMA a weight. Rows of W run along the lanes, so a weight is
+// decoded from its dword in place and nothing is added across lanes. Two paths, one result: add_chunk decodes into
+// registers and serves few tokens (rows of x); packed_exact_panel.inl.h decodes into the cache and serves many.
+//
+// The contract. A weight is its value at scale 1. The columns of a block form chunks of 64. A chunk is one chain from
+// 0, chain = fma(weight, x, chain), in the order of the dwords: columns 0 4 1 5 2 6 3 7 of every eight 4-bit codes,
+// 8-bit codes as they come. Then acc = fma(chain, scale, acc), chunks ascending. A block with a zero point ends with
+// acc = fma(-z * scale or z, sum of its x, acc), that sum taken in ascending order. So the bits of an output depend on
+// its row of x and of W alone; the levels with a fused fma give equal bits, the baseline rounds products first.
 
-constexpr std::int64_t kExactRun = 64;
+constexpr std::int64_t kChunk = 64;                 // columns of one chain
+constexpr std::int64_t kStepBytes = kTileRows * 4;  // a dword for each row
+constexpr int kTileVectors = kTileRows / F32::kWidth;
+constexpr int kFarPrefetch = 8192, kNearPrefetch = 2048;  // bytes ahead of the codes, into the second and first cache
 
-/// The values at scale 1 of column k of a block, one a row of the tile.
-inline void packed_column(const PackedLinear& a, const std::uint8_t* codes, std::int64_t k, float* values) {
-  for (std::int64_t r = 0; r < kTileRows; ++r) {
-    int code;
-    if (a.codes.bits == 8) {
-      code = codes[(k / 4 * kTileRows + r) * 4 + k % 4];
+// How a dword becomes weights: kColumns of them, weight<i> the i-th in the order of the contract.
+
+template <int kShift>
+inline I32 shifted(I32 dwords) {
+  if constexpr (kShift == 0) return dwords;
+  return shift_right<kShift>(dwords);
+}
+
+/// Integer codes without a conversion: the bits of a code become the last places of 2^(23 - place), where they are
+/// worth just what they say; then that power and the offset are taken away. Both steps are exact. The constants wait in
+/// memory: in registers they would displace the sums.
+template <int kBits, int kDwordColumns>
+struct IntegerCodes {
+  static constexpr int kColumns = kDwordColumns;
+  static constexpr int kInPlace = 23 / kBits;  // as many lie within the mantissa; the others are shifted there
+  struct Place {
+    float code[F32::kWidth];    // its bits
+    float power[F32::kWidth];   // and what turns two's complement around
+    float excess[F32::kWidth];  // the power and the offset
+  } places[kInPlace];
+
+  explicit IntegerCodes(const PackedCodes& codes) {
+    for (int i = 0; i < kInPlace; ++i) {
+      const int bit = kBits * i, exponent = 23 - bit;
+      store(places[i].code, as_float(splat(((1 << kBits) - 1) << bit)));
+      store(places[i].power, as_float(splat((127 + exponent) << 23 | codes.flip << bit)));
+      store(places[i].excess, splat(static_cast<float>((1 << exponent) + codes.offset)));
+    }
+  }
+  template <int i>
+  F32 weight(I32 dwords) const {
+    constexpr int kPlace = i < kInPlace ? i : i + kInPlace - kColumns;
+    const Place& at = places[kPlace];
+    const I32 code = shifted<kBits*(i - kPlace)>(dwords) & as_int(load(at.code));
+    return as_float(code ^ as_int(load(at.power))) - load(at.excess);
+  }
+};
+using IntegerNibbles = IntegerCodes<4, 8>;
+using IntegerBytes = IntegerCodes<8, 4>;
+
+template <int kShift>
+inline F32 looked_up(I32 dwords, BlockTable table) {
+  return weight<kShift>(dwords, table);
+}
+
+struct TableNibbles {
+  static constexpr int kColumns = 8;
+  float values[16];
+  BlockTable table;
+
+  explicit TableNibbles(const PackedCodes& codes) {
+    for (int i = 0; i < 16; ++i) {
+      values[i] = codes.codebook != nullptr ? codes.codebook[i] : static_cast<float>(i - codes.offset);
+    }
+    table = block_table(load_table16(values), 1.0f, -0.0f);
+  }
+  template <int i>
+  F32 weight(I32 dwords) const {
+    return looked_up<4 * i>(dwords, table);
+  }
+};
+
+inline I32 load_dwords(const std::uint8_t* p) { return as_int(load(reinterpret_cast<const float*>(p))); }
+
+/// How the columns fall into chunks and into steps of kColumns, the last of a block padded.
+struct Chunks {
+  std::int64_t columns_per_step, block, per_block, stride, count;
+
+  explicit Chunks(const PackedLinear& a)
+      : columns_per_step(a.codes.bits == 8 ? 4 : 8),
+        block(a.block < a.k ? a.block : a.k),
+        per_block((block + kChunk - 1) / kChunk),
+        stride(block < kChunk ? steps(block) * columns_per_step : kChunk),
+        count((a.blocks - 1) * per_block + (a.k - (a.blocks - 1) * block + kChunk - 1) / kChunk) {}
+
+  std::int64_t steps(std::int64_t columns) const { return (columns + columns_per_step - 1) / columns_per_step; }
+  std::int64_t floats(std::int64_t tokens) const { return count * tokens * stride; }
+};
+
+/// A chunk of a tile: `steps` steps of codes, the header of its block, and the activations [m][stride].
+struct Chunk {
+  const std::uint8_t* codes;
+  std::int64_t steps;
+  const float* header;
+  const float* x;
+};
+
+/// chunk_body for the chunks [lo, hi) of a tile in order, block_end(header, block) after the last one of a block.
+template <class ChunkBody, class BlockEnd>
+[[gnu::always_inline]] inline void for_chunks(const PackedLinear& a, const Chunks& chunks, const float* x,
+                                              std::int64_t tile, std::int64_t lo, std::int64_t hi,
+                                              const ChunkBody& chunk_body, const BlockEnd& block_end) {
+  const std::int64_t steps_per_chunk = kChunk / chunks.columns_per_step;
+  for (std::int64_t chunk = lo; chunk < hi;) {
+    const std::int64_t block = chunk / chunks.per_block, first = block * chunks.per_block;
+    const std::int64_t columns = block + 1 < a.blocks ? chunks.block : a.k - block * chunks.block;
+    const std::int64_t steps = chunks.steps(columns), last = first + (columns + kChunk - 1) / kChunk;
+    const std::uint8_t* at = a.packed + tile * a.tile_bytes + block * a.block_bytes;
+    const auto* header = reinterpret_cast<const float*>(at);
+    for (; chunk < last && chunk < hi; ++chunk) {
+      const std::int64_t step = (chunk - first) * steps_per_chunk;
+      chunk_body(Chunk{.codes = at + a.header_bytes + step * kStepBytes,
+                       .steps = steps - step < steps_per_chunk ? steps - step : steps_per_chunk,
+                       .header = header,
+                       .x = x + chunk * a.m * chunks.stride});
+    }
+    if (chunk == last) block_end(header, block);
+  }
+}
+
+/// acc [tokens][64] at the end of a block with zero points; sums [tokens].
+inline void add_zero_points(const PackedLinear& a, const float* header, const float* sums, std::int64_t tokens,
+                            float* acc) {
+  for (int v = 0; v < kTileVectors; ++v) {
+    F32 shift = load(header + kTileRows + v * F32::kWidth);
+    if (a.codes.zeros == PackedZeros::kInteger) shift = splat(-0.0f) - shift * load(header + v * F32::kWidth);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      float* to = acc + t * kTileRows + v * F32::kWidth;
+      store(to, fma(shift, splat(sums[t]), load(to)));
+    }
+  }
+}
+
+/// Columns 0 4 1 5 2 6 3 7 of eight.
+inline void store_octet(const float* from, float* to) {
+  typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+  const Four low = *reinterpret_cast<const Four*>(from), high = *reinterpret_cast<const Four*>(from + 4);
+  *reinterpret_cast<Four*>(to) = __builtin_shufflevector(low, high, 0, 4, 1, 5);
+  *reinterpret_cast<Four*>(to + 4) = __builtin_shufflevector(low, high, 2, 6, 3, 7);
+}
+
+/// One chunk of one token in the order of the contract, padded with zeros to whole steps.
+inline void pack_chunk(const float* from, std::int64_t columns, std::int64_t columns_per_step, float* to) {
+  std::int64_t i = 0;
+  for (; i + columns_per_step <= columns; i += columns_per_step) {
+    if (columns_per_step == 8) {
+      store_octet(from + i, to + i);
     } else {
-      code = codes[(k / 8 * kTileRows + r) * 4 + k % 4] >> (k % 8 < 4 ? 0 : 4) & 15;
+      __builtin_memcpy(to + i, from + i, 4 * sizeof(float));
     }
-    values[r] = a.codes.codebook != nullptr ? a.codes.codebook[code]
-                                            : static_cast<float>((code ^ a.codes.flip) - a.codes.offset);
+  }
+  if (i == columns) return;
+  float rest[8] = {};
+  __builtin_memcpy(rest, from + i, static_cast<std::size_t>(columns - i) * sizeof(float));
+  pack_chunk(rest, columns_per_step, columns_per_step, to + i);
+}
+
+/// The sums of `count` <= 8 neighbouring blocks: additions wait for each other, blocks need not.
+inline void sum_blocks(const float* x, std::int64_t columns, int count, float* sums, std::int64_t sums_stride) {
+  float sum[8] = {};
+  for (std::int64_t i = 0; i < columns; ++i) {
+    for (int b = 0; b < count; ++b) sum[b] += x[b * columns + i];
+  }
+  for (int b = 0; b < count; ++b) sums[b * sums_stride] = sum[b];
+}
+
+/// Floats that exact_activations writes: [chunk][m][stride], then, where there are zero points, sums [block][m].
+std::int64_t exact_activations_size(const PackedLinear& a) {
+  return Chunks(a).floats(a.m) + (a.codes.zeros == PackedZeros::kNone ? 0 : a.blocks * a.m);
+}
+
+void exact_activations(const PackedLinear& a, const float* x, std::int64_t lo, std::int64_t hi, float* packed) {
+  const Chunks chunks(a);
+  float* sums = packed + chunks.floats(a.m);
+  for (std::int64_t t = lo; t < hi; ++t) {
+    const float* row = x + a.tokens[t] * a.k;
+    for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {
+      const std::int64_t block = chunk / chunks.per_block;
+      const std::int64_t first = block * chunks.block + (chunk - block * chunks.per_block) * kChunk;
+      const std::int64_t end = block + 1 < a.blocks ? (block + 1) * chunks.block : a.k;
+      pack_chunk(row + first, end - first < kChunk ? end - first : kChunk, chunks.columns_per_step,
+                 packed + (chunk * a.m + t) * chunks.stride);
+    }
+    if (a.codes.zeros == PackedZeros::kNone) continue;
+    std::int64_t block = 0;
+    for (; block + 8 < a.blocks; block += 8) {
+      sum_blocks(row + block * chunks.block, chunks.block, 8, sums + block * a.m + t, a.m);
+    }
+    for (; block < a.blocks; ++block) {
+      const std::int64_t first = block * chunks.block;
+      const std::int64_t columns = a.k - first < chunks.block ? a.k - first : chunks.block;
+      sum_blocks(row + first, columns, 1, sums + block * a.m + t, a.m);
+    }
   }
 }
 
-/// Where the i-th column of a run's order lies.
-inline std::int64_t column_in_order(const PackedLinear& a, std::int64_t i) {
-  return a.codes.bits == 8 ? i : i / 8 * 8 + i % 8 / 2 + i % 2 * 4;
+template <int kBytes>
+[[gnu::always_inline]] inline void prefetch_codes(const std::uint8_t* p) {
+#pragma GCC unroll 8
+  for (int line = 0; line < kBytes; line += 64) {
+    __builtin_prefetch(p + line + kFarPrefetch, 0, 2);
+    __builtin_prefetch(p + line + kNearPrefetch, 0, 3);
+  }
 }
 
-std::int64_t packed_exact_scratch(const PackedLinear&) { return 3 * kTileRows; }
+/// Where vector v of rows starts that may go on into the next tile, in bytes of dwords.
+inline std::int64_t vector_offset(int v, std::int64_t tile_bytes) {
+  return v / kTileVectors * tile_bytes + v % kTileVectors * F32::kWidth * 4;
+}
 
-void packed_exact(const PackedLinear& a, const float* x, std::int64_t lo, std::int64_t hi, float* scratch) {
-  float *acc = scratch, *chain = acc + kTileRows, *values = chain + kTileRows;
-  for (std::int64_t tile = lo; tile < hi; ++tile) {
-    for (std::int64_t t = 0; t < a.m; ++t) {
-      const float* row = x + a.tokens[t] * a.k;
-      for (std::int64_t r = 0; r < kTileRows; ++r) acc[r] = 0.0f;
-      for (std::int64_t block = 0; block < a.blocks; ++block) {
-        const std::uint8_t* at = a.packed + tile * a.tile_bytes + block * a.block_bytes;
-        const float* scales = reinterpret_cast<const float*>(at);
-        const float* xs = row + block * a.block;
-        const std::int64_t columns = a.k - block * a.block < a.block ? a.k - block * a.block : a.block;
-        float sum = 0.0f;
-        for (std::int64_t k = 0; k < columns; ++k) sum += xs[k];
-        for (std::int64_t run = 0; run < columns; run += kExactRun) {
-          for (std::int64_t r = 0; r < kTileRows; ++r) chain[r] = 0.0f;
-          for (std::int64_t i = run; i < run + kExactRun; ++i) {
-            const std::int64_t k = column_in_order(a, i);
-            if (k >= columns) continue;
-            packed_column(a, at + a.header_bytes, k, values);
-            for (std::int64_t r = 0; r < kTileRows; ++r) chain[r] = __builtin_fmaf(values[r], xs[k], chain[r]);
-          }
-          for (std::int64_t r = 0; r < kTileRows; ++r) acc[r] = __builtin_fmaf(chain[r], scales[r], acc[r]);
-        }
-        if (a.codes.zeros == PackedZeros::kNone) continue;
-        for (std::int64_t r = 0; r < kTileRows; ++r) {
-          const float zero = scales[kTileRows + r];
-          const float weight = a.codes.zeros == PackedZeros::kInteger ? -zero * scales[r] : zero;
-          acc[r] = __builtin_fmaf(weight, sum, acc[r]);
-        }
+template <class Codes, int i = 0, int kTokens, int kVectors>
+[[gnu::always_inline]] inline void add_step(const Codes& codes, const std::uint8_t* p, std::int64_t tile_bytes,
+                                            const float* x, std::int64_t stride, F32 (&chain)[kTokens][kVectors]) {
+  if constexpr (i < Codes::kColumns) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const F32 w = codes.template weight<i>(load_dwords(p + vector_offset(v, tile_bytes)));
+#pragma GCC unroll 8
+      for (int t = 0; t < kTokens; ++t) chain[t][v] = fma(w, splat(x[t * stride + i]), chain[t][v]);
+    }
+    asm volatile("" : : : "memory");  // or the dwords of all rows would be kept, and with them the registers
+    add_step<Codes, i + 1>(codes, p, tile_bytes, x, stride, chain);
+  }
+}
+
+/// acc [tile][kTokens][64] gains one chunk: kVectors vectors of rows from `row` on, which may go on into the next tile.
+template <class Codes, int kTokens, int kVectors>
+[[gnu::noinline]] void add_chunk(const Codes& codes, Chunk chunk, std::int64_t row, std::int64_t tile_bytes,
+                                 std::int64_t stride, float* acc) {
+  constexpr int kBytes = kVectors * F32::kWidth * 4;
+  F32 chain[kTokens][kVectors];
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) chain[t][v] = splat(0.0f);
+  }
+  const std::uint8_t* p = chunk.codes + row * 4;
+  for (std::int64_t step = 0; step < chunk.steps; ++step, p += kStepBytes, chunk.x += Codes::kColumns) {
+    prefetch_codes < kBytes<kStepBytes ? kBytes : kStepBytes>(p);
+    if constexpr (kBytes > kStepBytes) prefetch_codes<kBytes - kStepBytes>(p + tile_bytes);
+    add_step<Codes>(codes, p, tile_bytes, chunk.x, stride, chain);
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const F32 scale = load(chunk.header + row + vector_offset(v, tile_bytes) / 4);
+      float* to = acc + (v / kTileVectors * kTokens + t) * kTileRows + row + v % kTileVectors * F32::kWidth;
+      store(to, fma(chain[t][v], scale, load(to)));
+    }
+  }
+}
+
+/// add_chunk for all rows of a tile and tokens <= kTokens tokens.
+template <class Codes, int kTokens = kExactDirectTokens>
+void add_chunk_tokens(const Codes& codes, const Chunk& chunk, std::int64_t tokens, std::int64_t stride, float* acc) {
+  if (tokens == kTokens) {
+    for (std::int64_t row = 0; row < kTileRows; row += kExactDirectVectors * F32::kWidth) {
+      add_chunk<Codes, kTokens, kExactDirectVectors>(codes, chunk, row, 0, stride, acc);
+    }
+  } else if constexpr (kTokens > 1) {
+    add_chunk_tokens<Codes, kTokens - 1>(codes, chunk, tokens, stride, acc);
+  }
+}
+
+/// kTiles tiles from `tile` on; more than one go side by side and serve a single token.
+template <class Codes, std::int64_t kTiles>
+void direct_tiles(const PackedLinear& a, const Codes& codes, const float* x, std::int64_t tile, float* acc) {
+  const Chunks chunks(a);
+  const float* sums = x + chunks.floats(a.m);
+  const std::int64_t sums_of_tile = a.m * kTileRows;
+  for (std::int64_t i = 0; i < kTiles * sums_of_tile; ++i) acc[i] = 0.0f;
+  const auto add = [&](Chunk chunk) {
+    if constexpr (kTiles > 1) {
+      add_chunk<Codes, 1, kTiles * kTileVectors>(codes, chunk, 0, a.tile_bytes, chunks.stride, acc);
+    } else {  // in groups that differ by one token at most: a small last group would decode the codes for few products
+      std::int64_t token = 0;
+      for (std::int64_t groups = (a.m + kExactDirectTokens - 1) / kExactDirectTokens; groups > 0; --groups) {
+        const std::int64_t size = (a.m - token + groups - 1) / groups;
+        add_chunk_tokens(codes, chunk, size, chunks.stride, acc + token * kTileRows);
+        token += size;
+        chunk.x += size * chunks.stride;
       }
-      write_tile(a, t, tile, acc);
+    }
+  };
+  const auto end_block = [&](const float* header, std::int64_t block) {
+    if (a.codes.zeros == PackedZeros::kNone) return;
+    for (std::int64_t i = 0; i < kTiles; ++i) {
+      add_zero_points(a, header + i * a.tile_bytes / 4, sums + block * a.m, a.m, acc + i * sums_of_tile);
+    }
+  };
+  for_chunks(a, chunks, x, tile, 0, chunks.count, add, end_block);
+  for (std::int64_t i = 0; i < kTiles; ++i) write_tile(a, tile + i, acc + i * sums_of_tile);
+}
+
+template <class Codes>
+void direct_range(const PackedLinear& a, const Codes& codes, const float* x, std::int64_t lo, std::int64_t hi,
+                  float* scratch) {
+  if constexpr (kTilesSideBySide > 1) {
+    for (; a.m == 1 && hi - lo >= kTilesSideBySide; lo += kTilesSideBySide) {
+      direct_tiles<Codes, kTilesSideBySide>(a, codes, x, lo, scratch);
     }
   }
+  for (; lo < hi; ++lo) direct_tiles<Codes, 1>(a, codes, x, lo, scratch);
 }

@@ -182,6 +182,6 @@ void packed_planes(const PackedLinear& a, const Planes& planes, std::int64_t lo,
     for (std::int64_t block = 0; block < a.blocks; ++block) {
       work_on_block(a, planes, work, tables, a.packed + tile * a.tile_bytes + block * a.block_bytes, block);
     }
-    for (std::int64_t t = 0; t < a.m; ++t) write_tile(a, t, tile, work.acc + t * kTileRows);
+    write_tile(a, tile, work.acc);
   }
 }

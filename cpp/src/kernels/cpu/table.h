@@ -150,8 +150,11 @@ struct KernelTable {
                         float* scratch);
   std::int64_t (*packed_planes_scratch)(const PackedLinear& args, const Planes& planes);
 
-  // packed_exact.inl.h: tiles [lo, hi) of y, with packed_exact_scratch floats to work in.
-  void (*packed_exact)(const PackedLinear& args, const float* x, std::int64_t lo, std::int64_t hi, float* scratch);
+  // packed_exact.inl.h: rows [lo, hi) of x to the order of the codes, exact_activations_size floats in all; then tiles
+  // [lo, hi) of y from them, with packed_exact_scratch floats to work in.
+  std::int64_t (*exact_activations_size)(const PackedLinear& args);
+  void (*exact_activations)(const PackedLinear& args, const float* x, std::int64_t lo, std::int64_t hi, float* packed);
+  void (*packed_exact)(const PackedLinear& args, const float* packed, std::int64_t lo, std::int64_t hi, float* scratch);
   std::int64_t (*packed_exact_scratch)(const PackedLinear& args);
 
   // tree_attention.inl.h: one kv head, segments [first, last), with tree_attention_scratch(args) floats to work in.

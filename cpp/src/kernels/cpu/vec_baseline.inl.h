@@ -36,6 +36,7 @@ inline I32 operator+(I32 a, I32 b) { return {a.v + b.v}; }
 inline I32 operator-(I32 a, I32 b) { return {a.v - b.v}; }
 inline I32 operator&(I32 a, I32 b) { return {a.v & b.v}; }
 inline I32 operator|(I32 a, I32 b) { return {a.v | b.v}; }
+inline I32 operator^(I32 a, I32 b) { return {a.v ^ b.v}; }
 template <int kBits>
 inline I32 shift_left(I32 a) {
   return {reinterpret_cast<i32x4>(reinterpret_cast<u32x4>(a.v) << kBits)};

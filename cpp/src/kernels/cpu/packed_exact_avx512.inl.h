@@ -1,0 +1,11 @@
+// What packed_exact needs of the avx512 levels beyond the vector layer.
+
+// Integer codes are looked up too: one permutation makes 16 weights. Of 32 registers: two tiles of one token are 8
+// chains, which hide the latency of an FMA; 4 tokens are 16; a group of the panel is 24, 4 weights and an activation.
+constexpr bool kExactLooksUp = true;
+constexpr std::int64_t kTilesSideBySide = 2;  // of a single token
+constexpr int kExactDirectTokens = 4;
+constexpr int kExactDirectVectors = 4;
+constexpr std::int64_t kExactMostDirect = 16;  // more tokens are cheaper by the panel
+constexpr int kExactPanelTokens = 6;
+constexpr int kExactPanelVectors = 4;
