@@ -151,7 +151,6 @@ QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Te
   require_device_of(op, "scales", scales, "codes", codes);
   require_device_of(op, "zeros", zeros, "codes", codes);
   require_usable_device(op, codes);
-  if (codes.is_cuda()) cuda::require_format(op, layout.format);
   return {dense(codes), dense(scales), dense(zeros), layout};
 }
 

@@ -10,7 +10,6 @@ std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::stri
   const QuantizedLayout layout{parse_format(format, op), leading_numel(x), x.size(-1), block};
   check(layout, op);
   require_usable_device(op, x);
-  if (x.is_cuda()) cuda::require_format(op, layout.format);
   const Tensor source = dense(x);
   if (!x.is_cuda()) require_finite(op, "x", source);  // on CUDA the answer would have to be waited for
 

@@ -1,4 +1,7 @@
 // quantized_linear: y = x W^T + bias, W [n, k] kept quantised.
+#include <array>
+#include <stdexcept>
+
 #include "fairopt/quantized_linear.h"
 #include "torch_ops.h"
 
@@ -54,16 +57,32 @@ Tensor run_cpu_double(const Operands& in) {
   return y;
 }
 
+/// torch's product with the dequantised weight, which lives as long as the call: for so many rows of x the matrix
+/// units are the limit and not the memory.
+Tensor run_cuda_dense(const Operands& in, DType dtype) {
+  const QuantizedLayout& layout = in.weight.layout;
+  const Tensor weight = torch::stable::new_empty(in.x, {layout.rows, layout.cols});
+  cuda::dequantize(in.weight.view(), layout, weight.mutable_data_ptr(), dtype, current_stream(in.x));
+  std::array<StableIValue, 3> stack{torch::stable::detail::from(in.x), torch::stable::detail::from(weight),
+                                    torch::stable::detail::from(in.bias)};
+  if (torch_call_dispatcher("aten::linear", "", stack.data(), TORCH_ABI_VERSION) != 0) {
+    throw std::runtime_error(
+        "quantized_linear: torch's linear must take the dequantised weight, got an error of its own");
+  }
+  return torch::stable::detail::to<Tensor>(stack[0]);
+}
+
 Tensor run_cuda(const Operands& in, DType dtype) {
+  cuda::QuantizedLinearArgs args{.x = in.x.const_data_ptr(),
+                                 .dtype = dtype,
+                                 .m = in.m,
+                                 .weight = in.weight.view(),
+                                 .layout = in.weight.layout,
+                                 .bias = in.bias ? in.bias->const_data_ptr() : nullptr};
+  if (!cuda::has_fused_kernel(args)) return run_cuda_dense(in, dtype);
   const Tensor y = torch::stable::new_empty(in.x, in.y_sizes);
-  cuda::quantized_linear({.x = in.x.const_data_ptr(),
-                          .dtype = dtype,
-                          .m = in.m,
-                          .weight = in.weight.view(),
-                          .layout = in.weight.layout,
-                          .bias = in.bias ? in.bias->const_data_ptr() : nullptr,
-                          .y = y.mutable_data_ptr()},
-                         current_stream(in.x));
+  args.y = y.mutable_data_ptr();
+  cuda::quantized_linear(args, current_stream(in.x));
   return y;
 }
 

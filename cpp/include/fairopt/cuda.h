@@ -22,8 +22,6 @@ bool usable();
 const std::string& status();
 /// Throws std::runtime_error `<op>: the CUDA library must be usable, got <status>` unless it is.
 void require_usable(const char* op);
-/// Throws std::invalid_argument `<op>: format must be one with CUDA kernels (...)` unless it is.
-void require_format(const char* op, Format format);
 
 // All pointers are device pointers and stay valid until the stream has passed the launch; nothing is allocated and
 // nothing is waited for. A refused launch throws std::runtime_error with the CUDA error's name.
@@ -44,9 +42,16 @@ struct QuantizedLinearArgs {
   const void* bias = nullptr;
   void* y = nullptr;
 };
-/// As fairopt::quantized_linear: exact fp32 weights, fp32 FMA, one rounding to `dtype`. The order of the sum is fixed
-/// by k and by whether m <= 8 (a matrix-vector kernel) or more (a tiled one): across that border results differ by
-/// rounding.
+/// Up to so many rows of x any operands have a kernel of their own, and 16-bit x up to so many on the tensor cores.
+inline constexpr std::int64_t kMaxVectorRows = 8;
+inline constexpr std::int64_t kMaxTensorCoreRows = 64;
+
+/// Whether a kernel reads the codes as it multiplies. Without one, callers dequantise and multiply densely.
+bool has_fused_kernel(const QuantizedLinearArgs& args);
+
+/// As fairopt::quantized_linear, for operands with a fused kernel. fp32 x: exact weights, fp32 FMA. 16-bit x of whole
+/// 16-byte rows and codes of 4 or 8 bits: tensor cores, on which codebook values carry an error of at most 2^-17; sums
+/// in fp32. One rounding to `dtype`. Within each of the two kernels a row of y is the same bits whatever m.
 void quantized_linear(const QuantizedLinearArgs& args, Stream stream);
 
 }  // namespace fairopt::cuda

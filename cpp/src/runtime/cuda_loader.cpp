@@ -113,32 +113,20 @@ void require_usable(const char* op) {
   if (!usable()) throw std::runtime_error(fmt::format("{}: the CUDA library must be usable, got {}", op, status()));
 }
 
-void require_format(const char* op, Format format) {
-  if (has_kernels(format)) return;
-  std::string known;
-  for (int i = 0; i < kFormatCount; ++i) {
-    if (!has_kernels(static_cast<Format>(i))) continue;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", name(static_cast<Format>(i)));
-  }
-  throw std::invalid_argument(
-      fmt::format("{}: format must be one with CUDA kernels ({}), got '{}'", op, known, name(format)));
-}
-
 void quantize(const void* source, DType dtype, const QuantizedLayout& layout, const QuantizedBuffers& out,
               Stream stream) {
-  require_format("quantize", layout.format);
   const Library& cuda = usable_library("quantize");
   check("quantize", cuda.quantize(source, dtype, &layout, &out, stream.device, stream.stream));
 }
 
 void dequantize(const QuantizedView& in, const QuantizedLayout& layout, void* target, DType dtype, Stream stream) {
-  require_format("dequantize", layout.format);
   const Library& cuda = usable_library("dequantize");
   check("dequantize", cuda.dequantize(&in, &layout, target, dtype, stream.device, stream.stream));
 }
 
+bool has_fused_kernel(const QuantizedLinearArgs& args) { return args.m <= kMaxVectorRows || fits_tensor_cores(args); }
+
 void quantized_linear(const QuantizedLinearArgs& args, Stream stream) {
-  require_format("quantized_linear", args.layout.format);
   const Library& cuda = usable_library("quantized_linear");
   check("quantized_linear", cuda.quantized_linear(&args, stream.device, stream.stream));
 }

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "fairopt/quantize.h"
@@ -58,14 +59,28 @@ struct Shape {
   std::int64_t rows, cols;
   std::int64_t blocks_per_row, bytes_per_row;
   int block;
+  int block_shift;  ///< the logarithm of a block that is a power of two, else -1
 };
 inline Shape shape(const QuantizedLayout& layout, int bits) {
-  return {layout.rows, layout.cols, ceil_div(layout.cols, layout.block), ceil_div(layout.cols * bits, 8),
-          static_cast<int>(layout.block)};
+  const auto block = static_cast<unsigned>(layout.block);
+  return {layout.rows,
+          layout.cols,
+          ceil_div(layout.cols, layout.block),
+          ceil_div(layout.cols * bits, 8),
+          static_cast<int>(block),
+          std::has_single_bit(block) ? std::countr_zero(block) : -1};
 }
 
 /// A grid for a grid-stride loop: enough to fill any device, never above what a grid may have.
 inline unsigned grid_size(std::int64_t wanted) { return static_cast<unsigned>(std::min<std::int64_t>(wanted, 65535)); }
+
+/// Of the current device.
+inline int multiprocessors() {
+  int device = 0, count = 1;
+  cudaGetDevice(&device);
+  cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
+  return count;
+}
 
 /// Makes `device` current, runs launch(stream) and puts the caller's device back. Returns the first CUDA error.
 template <class Launch>

@@ -5,13 +5,11 @@
 
 #include "fairopt/cuda.h"
 #include "fairopt/quantize.h"
+#include "kernels/formats.h"
 
 namespace fairopt::cuda {
 
-inline constexpr int kCudaAbi = 2;  // raise with every change of a signature or a struct below
-
-/// Which formats have kernels there; callers refuse the others.
-inline constexpr bool has_kernels(Format format) { return format <= Format::kFp4; }
+inline constexpr int kCudaAbi = 3;  // raise with every change of a signature or a struct below
 
 struct Probe {
   int devices = 0;
@@ -19,6 +17,15 @@ struct Probe {
   int driver_version = 0;   ///< likewise, 0 without a driver
   char device_name[256] = {};
 };
+
+/// Whether the tensor-core kernel takes the operands: 16-bit x, codes of 4 or 8 bits, rows in whole vector loads.
+inline bool fits_tensor_cores(const QuantizedLinearArgs& args) {
+  const int bits = formats::kSpecs[static_cast<int>(args.layout.format)].bits;
+  const auto aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; };
+  const bool reached = args.layout.rows * args.layout.cols <= 0x7fffffff;  // by 32-bit offsets
+  return reached && args.m <= kMaxTensorCoreRows && args.dtype != DType::kFloat32 && (bits == 4 || bits == 8) &&
+         args.layout.cols % 16 == 0 && aligned(args.x) && aligned(args.weight.codes);
+}
 
 }  // namespace fairopt::cuda
 

@@ -1,0 +1,23 @@
+// What the kernels of quantized_linear share: the operands and which of the kernels takes them.
+#pragma once
+#include "fairopt/cuda.h"
+#include "kernels/cuda/lookup.cuh"
+
+namespace fairopt::cuda {
+
+struct LinearProblem {
+  Source x;  // [m, cols]
+  std::int64_t m;
+  Weight w;     // [rows, cols]
+  Source bias;  // [rows], or no data
+  Target y;     // [m, rows]
+
+  __device__ void finish(std::int64_t i, std::int64_t row, float sum) const {
+    y.set(i * w.s.rows + row, bias.data == nullptr ? sum : __fadd_rn(sum, bias[row]));
+  }
+};
+
+void launch_vectors(const LinearProblem& p, cudaStream_t stream);
+void launch_tensor_cores(const LinearProblem& p, cudaStream_t stream);
+
+}  // namespace fairopt::cuda
