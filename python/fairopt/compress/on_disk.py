@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fairopt.compress import kv_cache, model_folder, quantization_config, weight_files
+from fairopt.compress import allocator, kv_cache, model_folder, quantization_config, weight_files
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.layers import dense_by_default, untie
 from fairopt.compress.plan import check_finite, check_layer_by_layer, plan
@@ -109,6 +109,7 @@ class _Conversion:
         state = {f"{name}.{part}": tensor for part, tensor in compressed.state_dict().items()}
         stored = {part: tensor for part, tensor in state.items() if not tensor.is_meta}  # the bias is still to be read
         self.model.set_submodule(name, compressed.to("meta"))
+        allocator.trim()
         return stored
 
     def unread(self, names: set[str]) -> list[str]:

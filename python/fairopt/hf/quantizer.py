@@ -12,7 +12,7 @@ from transformers.core_model_loading import ConversionOps
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
-from fairopt.compress import kv_cache, quantization_config
+from fairopt.compress import allocator, kv_cache, quantization_config
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.layers import linear_layers
 from fairopt.compress.plan import check_finite, check_layer_by_layer, plan
@@ -139,6 +139,7 @@ class _CompressOnLoad(ConversionOps):
                 _guard_from_initialisation(compressed)
                 model.set_submodule(name, compressed)
                 missing_keys.discard(key)
+                allocator.trim()
             else:
                 left[key] = compressed.weight
         return left

@@ -80,6 +80,7 @@ class QuantizedLinear(nn.Module):
             self._stored_bytes += 0 if tensor is None else tensor.numel() * tensor.element_size()
         self.register_buffer("packed", None, persistent=False)
         self.bias = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype)) if bias else None
+        self._present_first()
 
     @classmethod
     def from_linear(
@@ -136,6 +137,7 @@ class QuantizedLinear(nn.Module):
             layer.scales, layer.nested_scales, layer.nested_offset = ops.double_quantize(scales)
         if bias is not None:
             layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=bias.requires_grad)
+        layer._present_first()
         return layer
 
     def options(self) -> dict[str, Any]:
@@ -165,6 +167,7 @@ class QuantizedLinear(nn.Module):
             self.codes = self.zeros = None
             if self.nested_scales is None:
                 self.scales = None
+            self._present_first()
         return self
 
     def unpack(self) -> QuantizedLinear:
@@ -174,6 +177,7 @@ class QuantizedLinear(nn.Module):
             self.codes, self.zeros, self.packed = codes, zeros, None
             if self.nested_scales is None:
                 self.scales = scales
+            self._present_first()
         return self
 
     @property
@@ -238,6 +242,10 @@ class QuantizedLinear(nn.Module):
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, "
             f"format={self.format}, block={self.block}, bits_per_weight={self.bits_per_weight:g}"
         )
+
+    def _present_first(self) -> None:
+        # torch.export numbers the buffers of the module that it is given, and miscounts after one that is None.
+        self._buffers = dict(sorted(self._buffers.items(), key=lambda item: item[1] is None))
 
     def _is_on_cpu(self) -> bool:
         return self.codes is not None and self.codes.device.type == "cpu"
