@@ -29,11 +29,11 @@ def layer(kind: str) -> QuantizedLinear:
         rows = fairopt.ops.quantize_blockwise(linear.weight.detach(), "int4_asym", 32)
         order = torch.randperm(96)
         return QuantizedLinear.from_codes(*rows, linear.bias, "int4_asym", 32, 96, order=order).pack()
-    quantized = QuantizedLinear.from_linear(linear, "nf4", 32, double_quant=kind == "nested")
+    quantized = QuantizedLinear.from_linear(linear, "nf4", 32)
     return quantized if kind == "rows" else quantized.pack()
 
 
-KINDS = ["rows", "packed", "nested", "ordered"]
+KINDS = ["rows", "packed", "ordered"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -72,9 +72,7 @@ FORMATS = {
     "int4_tinygemm": "4-bit codes around 8, the value of code 8 kept as a float",
     **{f"int{bits}_sym": f"{bits}-bit codes, scale = absmax / {2 ** (bits - 1) - 0.5}" for bits in (2, 3, 5, 6)},
     **{f"int{bits}_asym": f"{bits}-bit codes with an integer zero point" for bits in (2, 3, 5, 6)},
-    **{
-        f"int{bits}_asym_float": f"{bits}-bit codes from a minimum kept as a float" for bits in (2, 3, 4, 5, 6, 8)
-    },
+    **{f"int{bits}_asym_float": f"{bits}-bit codes from a minimum kept as a float" for bits in (2, 3, 4, 5, 6, 8)},
     "nf4": "16 quantiles of the normal distribution, scaled by absmax",
     "fp4": "the 16 values of bitsandbytes' FP4, scaled by absmax",
     "fp8": "e4m3fn, scale = absmax / 448",
