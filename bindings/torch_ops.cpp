@@ -19,6 +19,7 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def(
       "packed_linear(Tensor x, Tensor packed, Tensor? bias, str format, int block, SymInt rows, str mode, "
       "Tensor? lora_z=None, Tensor? lora_b=None) -> Tensor");
+  m.def("dynamic_int8_linear(Tensor x, Tensor codes, Tensor scales, Tensor? bias, float threshold) -> Tensor");
   m.def("prune_mask(Tensor score, SymInt prune) -> Tensor");
   m.def("prune_mask_n_of_m(Tensor score, int n, int m) -> Tensor");
   m.def(
@@ -36,6 +37,7 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("pack_weight", TORCH_BOX(&pack_weight));
   m.impl("unpack_weight", TORCH_BOX(&unpack_weight));
   m.impl("packed_linear", TORCH_BOX(&packed_linear));
+  m.impl("dynamic_int8_linear", TORCH_BOX(&dynamic_int8_linear));
   m.impl("prune_mask", TORCH_BOX(&prune_mask));
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
   m.impl("gptq", TORCH_BOX(&gptq));

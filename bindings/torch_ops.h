@@ -32,6 +32,8 @@ std::tuple<Tensor, Tensor, Tensor> unpack_weight(const Tensor& packed, std::stri
 Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor> bias, std::string format,
                      std::int64_t block, std::int64_t rows, std::string mode, std::optional<Tensor> lora_z,
                      std::optional<Tensor> lora_b);
+Tensor dynamic_int8_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, std::optional<Tensor> bias,
+                           double threshold);
 Tensor prune_mask(const Tensor& score, std::int64_t prune);
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m);
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, const Tensor& hessian, std::string format,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fairopt.nn.dynamic_int8_linear import DynamicInt8Linear
+from fairopt.nn.llm_int8_linear import LlmInt8Linear
 from fairopt.nn.quantized_linear import QuantizedLinear, pack, set_matmul_mode
 
 if TYPE_CHECKING:
     from fairopt.nn.quantized_cache import QuantizedCache
 
-__all__ = ["QuantizedCache", "QuantizedLinear", "pack", "set_matmul_mode"]
+__all__ = ["DynamicInt8Linear", "LlmInt8Linear", "QuantizedCache", "QuantizedLinear", "pack", "set_matmul_mode"]
 
 
 def __getattr__(name: str) -> Any:

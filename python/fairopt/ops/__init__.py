@@ -12,6 +12,7 @@ kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
 
 from __future__ import annotations
 
+from fairopt.ops.dynamic_int8_linear import dynamic_int8_linear
 from fairopt.ops.gptq import Gptq, gptq
 from fairopt.ops.hadamard_transform import hadamard_transform
 from fairopt.ops.logsumexp_update import logsumexp_update
@@ -26,6 +27,7 @@ from fairopt.ops.tree_attention import tree_attention
 __all__ = [
     "Gptq",
     "dequantize_blockwise",
+    "dynamic_int8_linear",
     "gptq",
     "hadamard_transform",
     "logsumexp_update",

@@ -13,6 +13,7 @@ namespace {
 #include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_avx2.inl.h"
 #include "kernels/cpu/packed_sums_maddubs.inl.h"
+#include "kernels/cpu/int8_dots_avx2.inl.h"
 #include "kernels/cpu/kernels.inl.h"
 // clang-format on
 }  // namespace

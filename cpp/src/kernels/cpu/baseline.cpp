@@ -11,6 +11,7 @@ namespace {
 #include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_baseline.inl.h"
 #include "kernels/cpu/packed_sums_portable.inl.h"
+#include "kernels/cpu/int8_dots_baseline.inl.h"
 #include "kernels/cpu/kernels.inl.h"
 // clang-format on
 }  // namespace

@@ -17,6 +17,7 @@
 #include "kernels/cpu/tree_attention.inl.h"
 #include "kernels/cpu/logsumexp_update.inl.h"
 #include "kernels/cpu/hadamard_transform.inl.h"
+#include "kernels/cpu/dynamic_int8_linear.inl.h"
 // clang-format on
 
 static_assert(kFormats == formats::kCount);
@@ -58,6 +59,8 @@ constexpr KernelTable make_table(const char* name) {
       .tree_attention_scratch = &tree_attention_scratch,
       .hadamard_transform = &hadamard_transform,
       .logsumexp_update = &logsumexp_update,
+      .quantize_int8_token = &quantize_int8_token,
+      .dynamic_int8_linear = &dynamic_int8_linear,
   };
   add_formats(table);
   return table;

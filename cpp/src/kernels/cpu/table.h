@@ -110,6 +110,30 @@ struct HadamardTransform {
   float scale;
 };
 
+/// A value of a token that is not rounded to int8.
+struct Int8Outlier {
+  std::int64_t column;
+  float value;
+};
+struct Int8Outliers {
+  const Int8Outlier* first;
+  std::int64_t n;
+};
+
+/// y [m, n] of int8 weights and tokens rounded to int8.
+struct DynamicInt8Linear {
+  const std::int8_t* tokens;  ///< [m, stride], 0 after the first k of a row
+  const float* token_scales;  ///< [m]
+  const std::int32_t* token_sums;
+  const Int8Outliers* outliers;  ///< [m]
+  std::int64_t m, n, k, stride;
+  const std::int8_t* codes;  ///< [n, k]
+  const float* scales;       ///< [n]
+  const float* bias;         ///< [n] or null
+  float* y;
+};
+inline constexpr std::int64_t kInt8Step = 64;  // columns of tokens are padded to a multiple of it
+
 inline constexpr int kFormats = 25;        // entries of fairopt::Format, in its order
 inline constexpr int kBucketLowBits = 20;  // a magnitude's 31 bits = 11 that choose the bucket, and these
 inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
@@ -167,6 +191,11 @@ struct KernelTable {
 
   // logsumexp_update.inl.h: one row.
   void (*logsumexp_update)(const float* logits, std::int64_t columns, float* maximum, float* total);
+
+  // dynamic_int8_linear.inl.h: one token of n values, then columns [lo, hi) of y.
+  void (*quantize_int8_token)(const float* x, std::int64_t n, float threshold, std::int8_t* codes, std::int64_t padded,
+                              float* scale, std::int32_t* sum);
+  void (*dynamic_int8_linear)(const DynamicInt8Linear& args, std::int64_t lo, std::int64_t hi);
 };
 
 extern const KernelTable kBaseline;

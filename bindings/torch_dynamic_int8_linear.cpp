@@ -1,0 +1,52 @@
+// dynamic_int8_linear: y = x W^T + bias with int8 weights, x rounded to int8 as it comes.
+#include "fairopt/dynamic_int8_linear.h"
+#include "torch_ops.h"
+
+namespace fairopt::ops {
+namespace {
+
+constexpr const char* op = "dynamic_int8_linear";
+
+void check(const Tensor& x, const Tensor& codes, const Tensor& scales, const std::optional<Tensor>& bias) {
+  require_dimension(op, "x", x);
+  float_dtype(op, "x", x.scalar_type());
+  if (x.is_cuda()) refuse(op, "x", "on the CPU (there is no CUDA kernel)", device_text(x));
+  require_dtype(op, "codes", codes, ScalarType::Char);
+  require_dtype(op, "scales", scales, ScalarType::Float);
+  if (codes.dim() != 2 || codes.size(1) != x.size(-1)) {
+    refuse(op, "codes", "[n, " + std::to_string(x.size(-1)) + "] for x", shape_text(codes));
+  }
+  require_shape(op, "scales", scales, {codes.size(0)}, "for the rows of codes");
+  require_device_of(op, "codes", codes, "x", x);
+  require_device_of(op, "scales", scales, "x", x);
+  if (!bias) return;
+  require_dtype(op, "bias", *bias, x.scalar_type());
+  require_shape(op, "bias", *bias, {codes.size(0)}, "for the rows of codes");
+  require_device_of(op, "bias", *bias, "x", x);
+}
+
+}  // namespace
+
+Tensor dynamic_int8_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, std::optional<Tensor> bias,
+                           double threshold) {
+  check(x, codes, scales, bias);
+  const Tensor in = dense(in_dtype(x, ScalarType::Float)), weight = dense(codes), steps = dense(scales);
+  const Tensor offset = bias ? dense(in_dtype(*bias, ScalarType::Float)) : steps;
+  std::vector<std::int64_t> sizes = leading_sizes(x);
+  sizes.push_back(codes.size(0));
+  const Tensor y = torch::stable::new_empty(in, sizes);
+  TorchExecutor executor;
+  fairopt::dynamic_int8_linear({.x = in.const_data_ptr<float>(),
+                                .m = leading_numel(x),
+                                .n = codes.size(0),
+                                .k = codes.size(1),
+                                .codes = weight.const_data_ptr<std::int8_t>(),
+                                .scales = steps.const_data_ptr<float>(),
+                                .bias = bias ? offset.const_data_ptr<float>() : nullptr,
+                                .threshold = static_cast<float>(threshold),
+                                .y = y.mutable_data_ptr<float>()},
+                               executor);
+  return in_dtype(y, x.scalar_type());
+}
+
+}  // namespace fairopt::ops
