@@ -7,10 +7,10 @@ from torch import nn
 
 from fairopt import ops
 from fairopt.compress.layers import dense_weight, with_dense_weight
-from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize
+from fairopt.compress.recipe import Chain, DynamicInt8, KeepNOfM, LlmInt8, Magnitude, Quantize
 from fairopt.compress.solvers import layer_solver
 from fairopt.compress.solvers.base import Solved, Statistics
-from fairopt.nn import QuantizedLinear
+from fairopt.nn import DynamicInt8Linear, LlmInt8Linear, QuantizedLinear
 
 
 def compress_layer(layer: nn.Module, chain: Chain, seed: int = 0) -> tuple[nn.Module, dict[str, float]]:
@@ -48,10 +48,12 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
     quantizer = chain.quantizer
     if quantizer is None:
         return layer
-    if not isinstance(quantizer, Quantize):
-        raise NotImplementedError(f"compress: {quantizer}")
     weight, bias = dense_weight(layer), layer.bias
     assert bias is None or isinstance(bias, torch.Tensor)
+    if isinstance(quantizer, DynamicInt8):
+        return DynamicInt8Linear.from_weight(weight, bias)
+    if isinstance(quantizer, LlmInt8):
+        return LlmInt8Linear.from_weight(weight, bias, threshold=quantizer.threshold)
     k = weight.shape[1]
     block = quantizer.block_of(k)
     format, nested = quantizer.format, quantizer.double_quant

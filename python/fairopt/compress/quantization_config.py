@@ -14,7 +14,7 @@ from torch import nn
 from fairopt.compress import kv_cache
 from fairopt.compress.layers import dense_weight, linear_layers
 from fairopt.errors import InputError
-from fairopt.nn import QuantizedLinear
+from fairopt.nn import DynamicInt8Linear, LlmInt8Linear, QuantizedLinear
 
 METHOD = "fairopt"
 VERSION = 1
@@ -22,7 +22,7 @@ _KEYS = {"quant_method", "version", "recipe", "layers"}
 _CACHE = "kv_cache"  # where keys and values are quantised
 # Modules that a folder can hold in the place of a linear layer. Each is made by (in_features, out_features, bias,
 # **options, device, dtype) and says its options as JSON values; a layer that names no class is the first.
-CLASSES = {cls.__name__: cls for cls in (QuantizedLinear,)}
+CLASSES = {cls.__name__: cls for cls in (QuantizedLinear, DynamicInt8Linear, LlmInt8Linear)}
 _CLASS = "class"
 
 

@@ -181,7 +181,7 @@ def _quiet() -> Iterator[None]:
 
 
 def hash_weights(model: Any) -> str:
-    """sha256 over the architecture's configuration, the quantised cache if there is one, and every parameter and
+    """sha256 over the architecture's configuration, how layers and the cache are quantised, and every parameter and
     buffer: name, dtype, shape, bytes.
 
     Buffers outside the state dict count too: rotary frequencies change scores as weights do. Two models with equal
@@ -189,6 +189,7 @@ def hash_weights(model: Any) -> str:
     """
     import torch
 
+    from fairopt.nn import StoredLinear
     from fairopt.nn.attached_cache import attached_cache
 
     digest = hashlib.sha256()
@@ -197,6 +198,9 @@ def hash_weights(model: Any) -> str:
     cache = attached_cache(model)
     if cache is not None:
         digest.update(f"\nkeys and values in {cache}\n".encode())
+    for name, module in model.named_modules():
+        if isinstance(module, StoredLinear):
+            digest.update(f"\n{name} {type(module).__name__} {module.options()}\n".encode())
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

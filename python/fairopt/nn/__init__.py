@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fairopt.nn.dynamic_int8_linear import DynamicInt8Linear
 from fairopt.nn.llm_int8_linear import LlmInt8Linear
@@ -11,7 +11,17 @@ from fairopt.nn.quantized_linear import QuantizedLinear, pack, set_matmul_mode
 if TYPE_CHECKING:
     from fairopt.nn.quantized_cache import QuantizedCache
 
-__all__ = ["DynamicInt8Linear", "LlmInt8Linear", "QuantizedCache", "QuantizedLinear", "pack", "set_matmul_mode"]
+__all__ = [
+    "DynamicInt8Linear",
+    "LlmInt8Linear",
+    "QuantizedCache",
+    "QuantizedLinear",
+    "StoredLinear",
+    "pack",
+    "set_matmul_mode",
+]
+
+StoredLinear: TypeAlias = QuantizedLinear | DynamicInt8Linear  # what stands for a linear layer with quantised weights
 
 
 def __getattr__(name: str) -> Any:

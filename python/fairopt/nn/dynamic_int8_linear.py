@@ -63,6 +63,10 @@ class DynamicInt8Linear(nn.Module):
             layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=bias.requires_grad)
         return layer
 
+    def options(self) -> dict[str, Any]:
+        """What makes another layer of this kind, as JSON values: the keyword arguments beside device and dtype."""
+        return {}
+
     def dense_weight(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """The weight [out_features, in_features] that the codes say: the fp32 value, rounded once to ``dtype``."""
         return (self.codes * self.scales[:, None]).to(dtype)

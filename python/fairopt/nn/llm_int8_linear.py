@@ -21,12 +21,16 @@ class LlmInt8Linear(DynamicInt8Linear):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, threshold: float = 6.0, **options: Any
-    ):
+        self, in_features: int, out_features: int, bias: bool = True, *, threshold: float = 6.0, **place: Any
+    ) -> None:
         if not threshold > 0:
             raise InputError(f"LlmInt8Linear: threshold must be positive, got {threshold}")
-        super().__init__(in_features, out_features, bias, **options)
+        super().__init__(in_features, out_features, bias, **place)
         self.threshold = threshold
+
+    def options(self) -> dict[str, Any]:
+        """What makes another layer of this kind, as JSON values: the keyword arguments beside device and dtype."""
+        return {"threshold": self.threshold}
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows of this layer."""
