@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "bind.h"
+#include "fairopt/double_quantize.h"
 #include "fairopt/packed_linear.h"
 #include "fairopt/quantize.h"
 
@@ -30,6 +31,11 @@ std::string default_mode(const std::string& format) {
   return std::string(name(default_matmul_mode(parse_format(format, "default_matmul_mode"))));
 }
 
+std::vector<float> dynamic_map_values() {
+  const float* map = dynamic_map();
+  return {map, map + 256};
+}
+
 }  // namespace
 
 void bind_format(pybind11::module_& m) {
@@ -38,6 +44,7 @@ void bind_format(pybind11::module_& m) {
         "(bits of a code, dtype of the zero points or '' where there are none). Raises the ValueError that `op`\n"
         "raises for an unknown format or an impossible block.");
   m.def("format_names", &format_names, "Of all formats that the kernels know.");
+  m.def("dynamic_map", &dynamic_map_values, "The 256 values of bitsandbytes' signed dynamic map, ascending.");
   m.def("matmul_modes", &modes, "format"_a,
         "The arithmetics in which packed weights of a format can be multiplied; empty where it has no packed layout.");
   m.def("default_matmul_mode", &default_mode, "format"_a, "a24 for integer codes where the CPU has VNNI, else exact.");

@@ -9,6 +9,8 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def(
       "dequantize_blockwise(Tensor codes, Tensor scales, Tensor zeros, str format, int block, SymInt cols, "
       "ScalarType dtype) -> Tensor");
+  m.def("double_quantize(Tensor scales) -> (Tensor codes, Tensor nested_scales, Tensor nested_offset)");
+  m.def("double_dequantize(Tensor codes, Tensor nested_scales, Tensor nested_offset) -> Tensor");
   m.def(
       "quantized_linear(Tensor x, Tensor codes, Tensor scales, Tensor zeros, Tensor? bias, str format, int block) "
       "-> Tensor");
@@ -45,5 +47,9 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("hadamard_transform", TORCH_BOX(&hadamard_transform));
   m.impl("logsumexp_update", TORCH_BOX(&logsumexp_update));
 }
-STABLE_TORCH_LIBRARY_IMPL(fairopt, CPU, m) { implement(m); }
+STABLE_TORCH_LIBRARY_IMPL(fairopt, CPU, m) {
+  implement(m);
+  m.impl("double_quantize", TORCH_BOX(&double_quantize));
+  m.impl("double_dequantize", TORCH_BOX(&double_dequantize));
+}
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CUDA, m) { implement(m); }

@@ -23,6 +23,8 @@ using torch::stable::Tensor;
 std::tuple<Tensor, Tensor, Tensor> quantize_blockwise(const Tensor& x, std::string format, std::int64_t block);
 Tensor dequantize_blockwise(const Tensor& codes, const Tensor& scales, const Tensor& zeros, std::string format,
                             std::int64_t block, std::int64_t cols, ScalarType dtype);
+std::tuple<Tensor, Tensor, Tensor> double_quantize(const Tensor& scales);
+Tensor double_dequantize(const Tensor& codes, const Tensor& nested_scales, const Tensor& nested_offset);
 Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
                         std::optional<Tensor> bias, std::string format, std::int64_t block);
 Tensor pack_weight(const Tensor& codes, const Tensor& scales, const Tensor& zeros, std::string format,

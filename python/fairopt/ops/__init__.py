@@ -12,6 +12,8 @@ kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
 
 from __future__ import annotations
 
+from fairopt.ops.double_quantize import double_dequantize, double_quantize
+from fairopt.ops.double_quantize import dynamic_map as dynamic_map  # no operator, so not in __all__
 from fairopt.ops.dynamic_int8_linear import dynamic_int8_linear
 from fairopt.ops.gptq import Gptq, gptq
 from fairopt.ops.hadamard_transform import hadamard_transform
@@ -27,6 +29,8 @@ from fairopt.ops.tree_attention import tree_attention
 __all__ = [
     "Gptq",
     "dequantize_blockwise",
+    "double_dequantize",
+    "double_quantize",
     "dynamic_int8_linear",
     "gptq",
     "hadamard_transform",

@@ -5,6 +5,7 @@
 #include "kernels/cpu/convert.inl.h"
 #include "kernels/cpu/quantize.inl.h"
 #include "kernels/cpu/dequantize.inl.h"
+#include "kernels/cpu/double_dequantize.inl.h"
 #include "kernels/cpu/prune_mask.inl.h"
 #include "kernels/cpu/quantized_linear.inl.h"
 #include "kernels/cpu/quantized_linear_panel.inl.h"
@@ -36,6 +37,7 @@ constexpr KernelTable make_table(const char* name) {
       .name = name,
       .quantize = {},
       .dequantize = {},
+      .double_dequantize = &double_dequantize,
       .f16_to_f32 = &f16_to_f32,
       .bf16_to_f32 = &bf16_to_f32,
       .f32_to_f16 = &f32_to_f16,

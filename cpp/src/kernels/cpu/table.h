@@ -145,6 +145,9 @@ struct KernelTable {
   QuantizeRun* quantize[kFormats];
   DequantizeRun* dequantize[kFormats];
 
+  // double_dequantize.inl.h: n codes that share a nested scale.
+  void (*double_dequantize)(const std::uint8_t* codes, std::int64_t n, float scale, float offset, float* out);
+
   // convert.inl.h: 16-bit floats as their bits; narrowing rounds half to even.
   void (*f16_to_f32)(const std::uint16_t* in, std::int64_t n, float* out);
   void (*bf16_to_f32)(const std::uint16_t* in, std::int64_t n, float* out);

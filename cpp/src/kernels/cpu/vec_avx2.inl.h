@@ -100,6 +100,7 @@ inline F32 lookup(Table16 t, I32 i) {  // bit 3 moves into the sign, which choos
   const __m256 low = _mm256_permutevar8x32_ps(t.low, i.v), high = _mm256_permutevar8x32_ps(t.high, i.v);
   return {_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i.v, 28)))};
 }
+inline F32 gather(const float* table, I32 i) { return {_mm256_i32gather_ps(table, i.v, 4)}; }
 inline I32 permute(I32 a, I32 i) { return {_mm256_permutevar8x32_epi32(a.v, i.v)}; }
 
 inline __m128i load_64_bits(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }

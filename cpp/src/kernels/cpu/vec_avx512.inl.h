@@ -81,6 +81,7 @@ inline Table16 load_table16(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline F32 lookup(Table8 t, I32 i) { return {_mm512_permutexvar_ps(i.v, t.v)}; }
 inline I32 lookup(IntTable8 t, I32 i) { return {_mm512_permutexvar_epi32(i.v, t.v)}; }
 inline F32 lookup(Table16 t, I32 i) { return {_mm512_permutexvar_ps(i.v, t.v)}; }
+inline F32 gather(const float* table, I32 i) { return {_mm512_i32gather_ps(i.v, table, 4)}; }
 inline I32 permute(I32 a, I32 i) { return {_mm512_permutexvar_epi32(i.v, a.v)}; }
 
 inline __m128i load_128_bits(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }

@@ -93,6 +93,7 @@ inline Table16 load_table16(const float* p) { return {p}; }
 inline F32 lookup(Table8 t, I32 i) { return {f32x4{t.v[i.v[0]], t.v[i.v[1]], t.v[i.v[2]], t.v[i.v[3]]}}; }
 inline I32 lookup(IntTable8 t, I32 i) { return {i32x4{t.v[i.v[0]], t.v[i.v[1]], t.v[i.v[2]], t.v[i.v[3]]}}; }
 inline F32 lookup(Table16 t, I32 i) { return {f32x4{t.v[i.v[0]], t.v[i.v[1]], t.v[i.v[2]], t.v[i.v[3]]}}; }
+inline F32 gather(const float* t, I32 i) { return {f32x4{t[i.v[0]], t[i.v[1]], t[i.v[2]], t[i.v[3]]}}; }
 inline I32 permute(I32 a, I32 i) { return {i32x4{a.v[i.v[0]], a.v[i.v[1]], a.v[i.v[2]], a.v[i.v[3]]}}; }
 
 inline I32 load_u8(const std::uint8_t* p) { return {i32x4{p[0], p[1], p[2], p[3]}}; }
