@@ -42,6 +42,7 @@ __all__: list[str] = [
     "dequantize_blockwise",
     "dose_trend",
     "dose_trend_influence",
+    "dynamic_map",
     "equivalence",
     "excess_churn",
     "f_sf",
@@ -309,6 +310,11 @@ def dose_trend_influence(
     clusters: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     level: typing.SupportsFloat | typing.SupportsIndex,
 ) -> dict[str, typing.Any]: ...
+def dynamic_map() -> list[float]:
+    """
+    The 256 values of bitsandbytes' signed dynamic map, ascending.
+    """
+
 def equivalence(
     p_above_low: typing.SupportsFloat | typing.SupportsIndex,
     p_below_low: typing.SupportsFloat | typing.SupportsIndex,

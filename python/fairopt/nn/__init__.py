@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fairopt.nn.column_split_linear import ColumnSplitLinear
 from fairopt.nn.dynamic_int8_linear import DynamicInt8Linear
 from fairopt.nn.llm_int8_linear import LlmInt8Linear
+from fairopt.nn.quantized_embedding import QuantizedEmbedding
 from fairopt.nn.quantized_linear import QuantizedLinear, pack, set_matmul_mode
 
 if TYPE_CHECKING:
     from fairopt.nn.quantized_cache import QuantizedCache
 
 __all__ = [
+    "ColumnSplitLinear",
     "DynamicInt8Linear",
     "LlmInt8Linear",
     "QuantizedCache",
+    "QuantizedEmbedding",
     "QuantizedLinear",
     "StoredLinear",
     "pack",

@@ -28,9 +28,7 @@ def double_quantize(scales: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, t
     return codes, nested_scales, nested_offset
 
 
-def double_dequantize(
-    codes: torch.Tensor, nested_scales: torch.Tensor, nested_offset: torch.Tensor
-) -> torch.Tensor:
+def double_dequantize(codes: torch.Tensor, nested_scales: torch.Tensor, nested_offset: torch.Tensor) -> torch.Tensor:
     """Scales of what :func:`double_quantize` returned: ``map[code] * nested_scale + nested_offset``, two roundings.
 
     Args:
@@ -48,13 +46,11 @@ def dynamic_map(device: torch.device | str | None = None) -> torch.Tensor:
     return torch.tensor(_core.dynamic_map(), device=device)
 
 
-@torch.library.register_kernel("fairopt::double_quantize", "cuda")
 def _double_quantize_cuda(scales: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     codes, nested_scales, nested_offset = double_quantize(scales.cpu())
     return codes.to(scales.device), nested_scales.to(scales.device), nested_offset.to(scales.device)
 
 
-@torch.library.register_kernel("fairopt::double_dequantize", "cuda")
 def _double_dequantize_cuda(
     codes: torch.Tensor, nested_scales: torch.Tensor, nested_offset: torch.Tensor
 ) -> torch.Tensor:
@@ -75,6 +71,8 @@ def _fake_double_dequantize(
     return codes.new_empty(codes.shape, dtype=torch.float32)
 
 
+torch.library.register_kernel("fairopt::double_quantize", "cuda", _double_quantize_cuda)
+torch.library.register_kernel("fairopt::double_dequantize", "cuda", _double_dequantize_cuda)
 torch.library.register_fake("fairopt::double_quantize", _fake_double_quantize)
 torch.library.register_fake("fairopt::double_dequantize", _fake_double_dequantize)
 register_constant("double_quantize")
