@@ -154,4 +154,29 @@ QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Te
   return {dense(codes), dense(scales), dense(zeros), layout};
 }
 
+Tensor solvable_weight(const char* op, const Tensor& weight) {
+  if (weight.is_cuda()) refuse(op, "weight", "on the CPU (there is no CUDA kernel)", device_text(weight));
+  require_dtype(op, "weight", weight, ScalarType::Float);
+  if (weight.dim() != 2) refuse(op, "weight", "a matrix", shape_text(weight));
+  const Tensor source = dense(weight);
+  require_finite(op, "weight", source);
+  return source;
+}
+
+QuantizedOutputs::QuantizedOutputs(const Tensor& like, const QuantizedLayout& layout)
+    : codes(torch::stable::new_empty(like, {layout.rows, layout.bytes_per_row()}, ScalarType::Byte)),
+      scales(torch::stable::new_empty(like, {layout.rows, layout.blocks_per_row()}, ScalarType::Float)),
+      zeros(torch::stable::new_empty(like,
+                                     has_zeros(layout.format)
+                                         ? std::vector<std::int64_t>{layout.rows, layout.blocks_per_row()}
+                                         : std::vector<std::int64_t>{0},
+                                     zeros_dtype(layout.format))),
+      kind(zero_point(layout.format)) {}
+
+QuantizedBuffers QuantizedOutputs::buffers() const {
+  return {codes.mutable_data_ptr<std::uint8_t>(), scales.mutable_data_ptr<float>(),
+          kind == ZeroPoint::kInteger ? zeros.mutable_data_ptr<std::uint8_t>() : nullptr,
+          kind == ZeroPoint::kFloat ? zeros.mutable_data_ptr<float>() : nullptr};
+}
+
 }  // namespace fairopt::ops

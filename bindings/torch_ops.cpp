@@ -28,6 +28,12 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
       "gptq(Tensor weight, Tensor hessian, str format, int block, str act_order='none', float damp=0.01) "
       "-> (Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
   m.def("tree_attention(Tensor q, Tensor k, Tensor v, Tensor segments, Tensor runs, float scale) -> Tensor");
+  m.def(
+      "range_search(Tensor weight, str format, int block, int grid=80, float norm=2.4) "
+      "-> (Tensor codes, Tensor scales, Tensor zeros)");
+  m.def(
+      "hqq(Tensor weight, str format, int block, float norm=0.7, float beta=10.0, float kappa=1.01, int iterations=20, "
+      "bool best=True) -> (Tensor codes, Tensor scales, Tensor zeros)");
   m.def("hadamard_transform(Tensor x, bool transpose=False) -> Tensor");
   m.def("logsumexp_update(Tensor logits, Tensor(a!) maximum, Tensor(b!) total) -> ()");
 }
@@ -44,6 +50,8 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
   m.impl("gptq", TORCH_BOX(&gptq));
   m.impl("tree_attention", TORCH_BOX(&tree_attention));
+  m.impl("range_search", TORCH_BOX(&range_search));
+  m.impl("hqq", TORCH_BOX(&hqq));
   m.impl("hadamard_transform", TORCH_BOX(&hadamard_transform));
   m.impl("logsumexp_update", TORCH_BOX(&logsumexp_update));
 }

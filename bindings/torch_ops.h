@@ -42,6 +42,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, co
                                                         std::int64_t block, std::string act_order, double damp);
 Tensor tree_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& segments, const Tensor& runs,
                       double scale);
+std::tuple<Tensor, Tensor, Tensor> range_search(const Tensor& weight, std::string format, std::int64_t block,
+                                                std::int64_t grid, double norm);
+std::tuple<Tensor, Tensor, Tensor> hqq(const Tensor& weight, std::string format, std::int64_t block, double norm,
+                                       double beta, double kappa, std::int64_t iterations, bool best);
 Tensor hadamard_transform(const Tensor& x, bool transpose);
 void logsumexp_update(const Tensor& logits, Tensor maximum, Tensor total);
 
@@ -90,6 +94,18 @@ struct QuantizedTensors {
 };
 QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
                                    const std::string& format, std::int64_t block, std::int64_t cols);
+
+/// A weight [n, k] at the door of a solver: fp32, finite, dense, on the CPU.
+Tensor solvable_weight(const char* op, const Tensor& weight);
+
+/// New tensors for the parts of a quantised matrix [rows, cols].
+struct QuantizedOutputs {
+  Tensor codes, scales, zeros;
+  ZeroPoint kind;
+
+  QuantizedOutputs(const Tensor& like, const QuantizedLayout& layout);
+  QuantizedBuffers buffers() const;
+};
 
 /// torch's own thread team (torch.set_num_threads), so that one process never holds two that compete.
 class TorchExecutor final : public Executor {

@@ -26,6 +26,7 @@ from fairopt.compress.solvers.integer_grid import integer_grid, stored
 from fairopt.compress.solvers.signround import SignRoundSolver
 from fairopt.compress.solvers.smoothquant import SmoothQuantSolver
 from fairopt.errors import InputError
+from fairopt.formats import FORMATS
 
 INT4 = Quantize("int4_sym", 32)
 SHAPES: dict[str, dict[str, Any]] = {
@@ -207,7 +208,7 @@ def test_smoothquant_moves_all_or_nothing_at_the_ends_of_alpha() -> None:
     torch.testing.assert_close(largest, torch.ones(64), rtol=2**-22, atol=0)
 
 
-INTEGER_FORMATS = ["int8", "int4_sym", "int4_asym"]
+INTEGER_FORMATS = [format for format in FORMATS if format.startswith("int")]
 
 
 @pytest.mark.parametrize("format", INTEGER_FORMATS)

@@ -9,13 +9,17 @@
 
 namespace fairopt::kernels::reference {
 
-void quantize(Format format, const float* values, BlockRun run, RunParts out) {
+namespace {
+
+/// `fit_block(block, values, n)` is the scaling of a block.
+template <class FitBlock>
+void quantize_blocks(Format format, const float* values, BlockRun run, RunParts out, const FitBlock& fit_block) {
   const int bits = code_bits(format);
   const std::int64_t bytes = (run.n * bits + 7) / 8;
   Scaling scaling;
   for (std::int64_t i = 0; i < run.n; ++i) {
     if (const std::int64_t block = i / run.block; i % run.block == 0) {
-      scaling = fit(format, values + i, std::min(run.block, run.n - i));
+      scaling = fit_block(block, values + i, std::min(run.block, run.n - i));
       out.scales[block] = scaling.scale;
       if (zero_point(format) == ZeroPoint::kInteger) out.zeros[block] = static_cast<std::uint8_t>(scaling.zero);
       if (zero_point(format) == ZeroPoint::kFloat) out.float_zeros[block] = scaling.float_zero;
@@ -25,6 +29,21 @@ void quantize(Format format, const float* values, BlockRun run, RunParts out) {
   for (std::int64_t i = run.n; run.n > 0 && i * bits < 8 * bytes; ++i) {
     write_code(out.codes, bytes, bits, i, encode(format, 0.0f, scaling));
   }
+}
+
+}  // namespace
+
+void quantize(Format format, const float* values, BlockRun run, RunParts out) {
+  quantize_blocks(format, values, run, out,
+                  [&](std::int64_t, const float* x, std::int64_t n) { return fit(format, x, n); });
+}
+
+void quantize_in_range(Format format, const float* values, BlockRun run, const float* lows, const float* highs,
+                       RunParts out) {
+  quantize_blocks(format, values, run, out, [&](std::int64_t block, const float*, std::int64_t) {
+    const float range[] = {lows[block], highs[block]};
+    return fit(format, range, 2);
+  });
 }
 
 void dequantize(Format format, ConstRunParts in, BlockRun run, float* values) {

@@ -9,6 +9,8 @@
 namespace fairopt::kernels::reference {
 
 void quantize(Format format, const float* values, BlockRun run, RunParts out);
+void quantize_in_range(Format format, const float* values, BlockRun run, const float* lows, const float* highs,
+                       RunParts out);
 void dequantize(Format format, ConstRunParts in, BlockRun run, float* values);
 
 float from_f16(std::uint16_t bits);

@@ -11,6 +11,11 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from fairopt.errors import InputError
 
 
+def _require(what: str, ok: bool, requirement: str, got: object) -> None:
+    if not ok:
+        raise InputError(f"recipe: {what} must be {requirement}, got {got}")
+
+
 @dataclass(frozen=True)
 class Rtn:
     """Round to nearest: each weight to the code whose value is nearest, scales from the extremes of the block."""
@@ -25,6 +30,10 @@ class RangeSearch:
     word: ClassVar[str] = "mse"
     grid: int = 80
     norm: float = 2.4
+
+    def __post_init__(self) -> None:
+        _require("mse grid", 1 <= self.grid <= 100, "from 1 to 100", self.grid)
+        _require("mse norm", 0.5 <= self.norm <= 8, "from 0.5 to 8", self.norm)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,9 @@ class Awq:
     grid: int = 20
     clip: bool = True
 
+    def __post_init__(self) -> None:
+        _require("awq grid", 1 <= self.grid <= 100, "from 1 to 100", self.grid)
+
 
 @dataclass(frozen=True)
 class Hqq:
@@ -58,6 +70,10 @@ class Hqq:
     norm: float = 0.7
     iterations: int = 20
 
+    def __post_init__(self) -> None:
+        _require("hqq norm", 0 < self.norm <= 1, "above 0 and at most 1", self.norm)
+        _require("hqq iterations", 1 <= self.iterations <= 1000, "from 1 to 1000", self.iterations)
+
 
 @dataclass(frozen=True)
 class SignRound:
@@ -65,6 +81,9 @@ class SignRound:
 
     word: ClassVar[str] = "signround"
     steps: int = 200
+
+    def __post_init__(self) -> None:
+        _require("signround steps", self.steps >= 1, "at least 1", self.steps)
 
 
 Solver: TypeAlias = Rtn | RangeSearch | Gptq | Awq | Hqq | SignRound

@@ -17,6 +17,7 @@ from fairopt.ops.double_quantize import dynamic_map as dynamic_map  # no operato
 from fairopt.ops.dynamic_int8_linear import dynamic_int8_linear
 from fairopt.ops.gptq import Gptq, gptq
 from fairopt.ops.hadamard_transform import hadamard_transform
+from fairopt.ops.hqq import hqq
 from fairopt.ops.logsumexp_update import logsumexp_update
 from fairopt.ops.packed_linear import default_matmul_mode as default_matmul_mode  # not operators, so not in __all__
 from fairopt.ops.packed_linear import matmul_modes as matmul_modes
@@ -24,6 +25,7 @@ from fairopt.ops.packed_linear import pack_weight, packed_linear, unpack_weight
 from fairopt.ops.prune_mask import prune_mask, prune_mask_n_of_m
 from fairopt.ops.quantize_blockwise import dequantize_blockwise, quantize_blockwise
 from fairopt.ops.quantized_linear import quantized_linear
+from fairopt.ops.range_search import range_search
 from fairopt.ops.tree_attention import tree_attention
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "dynamic_int8_linear",
     "gptq",
     "hadamard_transform",
+    "hqq",
     "logsumexp_update",
     "pack_weight",
     "packed_linear",
@@ -41,6 +44,7 @@ __all__ = [
     "prune_mask_n_of_m",
     "quantize_blockwise",
     "quantized_linear",
+    "range_search",
     "tree_attention",
     "unpack_weight",
 ]

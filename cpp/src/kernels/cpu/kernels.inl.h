@@ -6,6 +6,8 @@
 #include "kernels/cpu/quantize.inl.h"
 #include "kernels/cpu/dequantize.inl.h"
 #include "kernels/cpu/double_dequantize.inl.h"
+#include "kernels/cpu/range_search.inl.h"
+#include "kernels/cpu/hqq.inl.h"
 #include "kernels/cpu/prune_mask.inl.h"
 #include "kernels/cpu/quantized_linear.inl.h"
 #include "kernels/cpu/quantized_linear_panel.inl.h"
@@ -26,6 +28,7 @@ template <int kFormat = 0>
 constexpr void add_formats(KernelTable& table) {
   if constexpr (kFormat < kFormats) {
     constexpr formats::Spec kSpec = formats::kSpecs[kFormat];
+    table.quantize_in_range[kFormat] = &quantize_in_range<kSpec.rule, kSpec.bits>;
     table.quantize[kFormat] = &quantize<kSpec.rule, kSpec.bits>;
     table.dequantize[kFormat] = &dequantize<kSpec.rule, kSpec.bits>;
     add_formats<kFormat + 1>(table);
@@ -59,6 +62,9 @@ constexpr KernelTable make_table(const char* name) {
       .packed_exact_scratch = &packed_exact_scratch,
       .tree_attention = &tree_attention,
       .tree_attention_scratch = &tree_attention_scratch,
+      .quantize_in_range = {},
+      .sum_of_powers = &sum_of_powers,
+      .hqq_step = &hqq_step,
       .hadamard_transform = &hadamard_transform,
       .logsumexp_update = &logsumexp_update,
       .quantize_int8_token = &quantize_int8_token,

@@ -164,11 +164,12 @@ struct Quantizer<Rule::kE4m3, 8> {
   }
 };
 
-template <Rule kRule, int kBits>
-void quantize(const float* values, BlockRun run, RunParts out) {
+/// `make(block, values, n)` is the quantizer of a block.
+template <Rule kRule, int kBits, class Make>
+void quantize_blocks(const float* values, BlockRun run, RunParts out, const Make& make) {
   for (std::int64_t first = 0, block = 0; first < run.n; first += run.block, ++block) {
     const std::int64_t end = run.n - first < run.block ? run.n : first + run.block;
-    const Quantizer<kRule, kBits> quantizer(values + first, end - first);
+    const Quantizer<kRule, kBits> quantizer = make(block, values + first, end - first);
     out.scales[block] = quantizer.scale;
     if constexpr (formats::has_integer_zeros(kRule)) store_u8_first(out.zeros + block, quantizer.zero, 1);
     if constexpr (formats::has_float_zeros(kRule)) out.float_zeros[block] = quantizer.zero;
@@ -186,4 +187,10 @@ void quantize(const float* values, BlockRun run, RunParts out) {
     group(rest, bytes);
     for (std::int64_t j = 0; j < ((end - i) * kBits + 7) / 8; ++j) out.codes[i * kBits / 8 + j] = bytes[j];
   }
+}
+
+template <Rule kRule, int kBits>
+void quantize(const float* values, BlockRun run, RunParts out) {
+  quantize_blocks<kRule, kBits>(
+      values, run, out, [](std::int64_t, const float* x, std::int64_t n) { return Quantizer<kRule, kBits>(x, n); });
 }

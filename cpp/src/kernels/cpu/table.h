@@ -25,6 +25,7 @@ struct ConstRunParts {
   const float* float_zeros;
 };
 using QuantizeRun = void(const float* values, BlockRun run, RunParts out);
+using QuantizeInRange = void(const float* values, BlockRun run, const float* lows, const float* highs, RunParts out);
 using DequantizeRun = void(ConstRunParts in, BlockRun run, float* values);
 
 /// y [m, n] = x [m, k] W^T + bias with the weights W [n, k] quantised.
@@ -100,6 +101,17 @@ struct TreeAttention {
   std::int64_t longest_path;
   float scale;
   float* out;  ///< [queries, heads, head_dim]
+};
+
+/// A block in one iteration of HQQ: `inverse_scale` steps a unit, `zero` steps below 0, codes 0 .. `levels`.
+struct HqqBlock {
+  float inverse_scale, zero, levels;
+  float norm, inverse_beta;
+};
+struct HqqSums {
+  float error;  ///< sum of |d|
+  float loss;   ///< sum of |d|^norm
+  float zero;   ///< of the next iteration
 };
 
 /// y = H x for one block of `order * power` values: the Kronecker product of `matrix` with Sylvester's, scaled.
@@ -188,6 +200,13 @@ struct KernelTable {
   void (*tree_attention)(const TreeAttention& args, std::int64_t kv_head, std::int64_t first, std::int64_t last,
                          float* scratch);
   std::int64_t (*tree_attention_scratch)(const TreeAttention& args);
+
+  // range_search.inl.h: by Format; sum of (|a - b| * unit)^exponent.
+  QuantizeInRange* quantize_in_range[kFormats];
+  float (*sum_of_powers)(const float* a, const float* b, std::int64_t n, float unit, float exponent);
+
+  // hqq.inl.h
+  HqqSums (*hqq_step)(const HqqBlock& block, const float* values, std::int64_t n);
 
   // hadamard_transform.inl.h: one block; x and y are different buffers.
   void (*hadamard_transform)(const HadamardTransform& args, const float* x, float* y);

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairopt.compress.recipe import Chain, Quantize, SmoothQuant, Step
-from fairopt.compress.solver_options import Awq, Gptq, Rtn, SignRound, Solver
+from fairopt.compress.solver_options import Awq, Gptq, Hqq, RangeSearch, Rtn, SignRound, Solver
 from fairopt.compress.solvers.awq import AwqSolver
 from fairopt.compress.solvers.base import BlockSolver, LayerSolver
 from fairopt.compress.solvers.gptq import GptqSolver
 from fairopt.compress.solvers.signround import SignRoundSolver
 from fairopt.compress.solvers.smoothquant import SmoothQuantSolver
+from fairopt.compress.solvers.weight_error import HqqSolver, RangeSearchSolver
 
-_LAYER_SOLVERS: dict[type, Callable[..., LayerSolver]] = {Gptq: GptqSolver}
+_LAYER_SOLVERS: dict[type, Callable[..., LayerSolver]] = {
+    Gptq: GptqSolver,
+    Hqq: HqqSolver,
+    RangeSearch: RangeSearchSolver,
+}
 _BLOCK_SOLVERS: dict[type, Callable[..., BlockSolver]] = {
     Awq: AwqSolver,
     SignRound: SignRoundSolver,
