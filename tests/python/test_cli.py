@@ -119,6 +119,7 @@ def test_audit_hands_on_what_was_asked(fake, tmp_path):
         "seed": 7,
         "base_runs": 4,
         "speed": True,
+        "calibration": None,
         "lease": 30.0,
     }
 

@@ -24,11 +24,12 @@ from fairopt.audit.score import score
 from fairopt.audit.scorer_gaps import scorer_gaps
 from fairopt.audit.selection import Selection, select
 from fairopt.audit.store import RUN, SCORERS, Store
+from fairopt.compress.calibration import CalibrationFile, CalibrationSource
 from fairopt.errors import InputError
 
 if TYPE_CHECKING:
     from fairopt.audit.candidates import ModelSource
-    from fairopt.models.loading import DType
+    from fairopt.models.loading import DType, LoadedModel
 
 BASE_RUNS = 3
 
@@ -43,6 +44,7 @@ def audit(
     data: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str],
     models: Sequence[ModelSource] = (),
+    calibration: CalibrationSource | None = None,
     seed: int = 0,
     limit: int | None = None,
     policy: PolicySource | None = None,
@@ -62,7 +64,7 @@ def audit(
         factors: further levels to ask at, one at a time, where a benchmark has the factor: ``{"chat": ["on"]}``.
         data: folder of the benchmarks' data; None is the environment variable ``FAIROPT_DATA``.
         out: new, empty, or the folder of the same audit, which goes on; workers given the same folder share it.
-        seed, dtype: of the recipes; in which folders are loaded and scored.
+        calibration, seed, dtype: texts, ids or a file, for recipes; of recipes; in which folders are loaded.
         limit: ask only so many items of each benchmark, spread evenly over it.
         policy: limits and error rates, as a value or a file (docs/gates.md); part of the run's identity.
         base_runs: times that the base model is scored, in other batches each: 2 show the noise, 3 and more measure it.
@@ -77,12 +79,24 @@ def audit(
     store = _usable(out, base_runs)
     loaded = candidates.load(base, dtype)
     selected = selected.for_model(loaded, speed=speed)
-    found = candidates.candidates(loaded, [*variants, *map(_as_path, models)], dtype=dtype, seed=seed)
-    specs = [candidates.spec(loaded), *(candidate.spec for candidate in found)]
-    descriptor = Descriptor.of(specs, selected.asked, chosen, limit=limit, seed=seed, base_runs=base_runs)
-    _describe(store, descriptor, selected, _command(descriptor, policy, suite, benchmarks, factors or {}))
+    found = candidates.candidates(loaded, _sources(variants, models), dtype=dtype, seed=seed, calibration=calibration)
+    descriptor = _descriptor(loaded, found, selected, chosen, limit, seed, base_runs)
+    _describe(store, descriptor, selected, _command(descriptor, policy, suite, benchmarks, factors or {}, calibration))
     score(store, descriptor, selected.asked, loaded, found, lease=lease, speed=speed)
     return Run(store, descriptor)
+
+
+def _descriptor(
+    base: LoadedModel,
+    variants: Sequence[candidates.Candidate],
+    selected: Selection,
+    policy: Policy,
+    limit: int | None,
+    seed: int,
+    base_runs: int,
+) -> Descriptor:
+    specs = [candidates.spec(base), *(variant.spec for variant in variants)]
+    return Descriptor.of(specs, selected.asked, policy, limit=limit, seed=seed, base_runs=base_runs)
 
 
 def _usable(out: str | os.PathLike[str], base_runs: int) -> Store:
@@ -93,9 +107,9 @@ def _usable(out: str | os.PathLike[str], base_runs: int) -> Store:
     return store
 
 
-def _as_path(model: ModelSource) -> ModelSource:
+def _sources(variants: Sequence[ModelSource], models: Sequence[ModelSource]) -> list[ModelSource]:
     """A name under ``models`` is never a recipe."""
-    return Path(model) if isinstance(model, str) and model != "phantom" else model
+    return [*variants, *(Path(m) if isinstance(m, str) and m != "phantom" else m for m in models)]
 
 
 def _describe(store: Store, descriptor: Descriptor, selected: Selection, command: str) -> None:
@@ -133,8 +147,9 @@ def _command(
     suite: str | None,
     benchmarks: Sequence[str],
     factors: Mapping[str, Sequence[str]],
+    calibration: CalibrationSource | None,
 ) -> str:
-    """What repeats the audit, without ``--data``, ``--out`` and limits given as a value."""
+    """What repeats the audit, without ``--data``, ``--out``, and limits and calibration given as a value."""
     words = ["fairopt", "audit", d.base.name]
     for variant in d.variants:
         words += ["--compress" if variant.recipe else "--model", variant.name]
@@ -143,6 +158,9 @@ def _command(
         words += ["--benchmark", name]
     for factor, levels in factors.items():
         words += [word for level in levels for word in ("--factor", f"{factor}={level}")]
+    if isinstance(calibration, CalibrationFile):
+        words += ["--calibration", os.fspath(calibration.path), "--samples", str(calibration.samples)]
+        words += ["--length", str(calibration.length)] if calibration.length is not None else []
     if policy is not None and not isinstance(policy, Policy):
         words += ["--policy", os.fspath(policy)]
     if d.limit is not None:

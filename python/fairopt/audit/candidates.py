@@ -11,11 +11,13 @@ import torch
 
 from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.store import Facts
+from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress import compress
 from fairopt.compress.plan import plan
 from fairopt.compress.recipe import Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import has_record, record, stored_bytes
+from fairopt.compress.solvers import needs_calibration
 from fairopt.errors import InputError
 from fairopt.models.loading import (
     DType,
@@ -87,7 +89,14 @@ def _engine(model: LoadedModel) -> dict[str, str]:
     return describe(model.model, model.tokenizer)
 
 
-def candidates(base: LoadedModel, variants: Sequence[ModelSource], *, dtype: DType, seed: int) -> list[Candidate]:
+def candidates(
+    base: LoadedModel,
+    variants: Sequence[ModelSource],
+    *,
+    dtype: DType,
+    seed: int,
+    calibration: CalibrationSource | None = None,
+) -> list[Candidate]:
     """One for each variant, in order: recipes are applied to ``base``, everything else is loaded.
 
     Raises :class:`~fairopt.errors.InputError` for a name given twice and for a recipe that does not fit the base model,
@@ -95,7 +104,10 @@ def candidates(base: LoadedModel, variants: Sequence[ModelSource], *, dtype: DTy
     """
     if not variants:
         raise InputError("audit: variants must name at least one recipe or model, got none")
-    found = [_candidate(base, variant, dtype, seed) for variant in variants]
+    tokens = None
+    if calibration is not None:
+        tokens = Calibration.for_model(base.model, calibration, tokenizer=base.tokenizer, seed=seed)
+    found = [_candidate(base, variant, dtype, seed, tokens) for variant in variants]
     names = [BASE, *(candidate.spec.name for candidate in found)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -103,17 +115,23 @@ def candidates(base: LoadedModel, variants: Sequence[ModelSource], *, dtype: DTy
     return found
 
 
-def _candidate(base: LoadedModel, variant: ModelSource, dtype: DType, seed: int) -> Candidate:
+def _candidate(
+    base: LoadedModel, variant: ModelSource, dtype: DType, seed: int, calibration: Calibration | None
+) -> Candidate:
     if not isinstance(variant, str) or variant == "phantom" or Path(variant).is_dir():
         return Candidate(spec(load(variant, dtype)), lambda: load(variant, dtype))
     recipe = parse(variant)
-    plan(base.model, recipe)
     compressed = replace(spec(base), name=variant, recipe=str(recipe))
-    return Candidate(compressed, lambda: _compressed(base, variant, recipe, seed))
+    if any(map(needs_calibration, plan(base.model, recipe).values())):
+        required(calibration, "audit", recipe)
+        compressed = replace(compressed, calibration=calibration.describe() if calibration else None)
+    return Candidate(compressed, lambda: _compressed(base, variant, recipe, seed, calibration))
 
 
-def _compressed(base: LoadedModel, name: str, recipe: Recipe, seed: int) -> LoadedModel:
-    model = compress(base.model, recipe, seed=seed)
+def _compressed(
+    base: LoadedModel, name: str, recipe: Recipe, seed: int, calibration: Calibration | None
+) -> LoadedModel:
+    model = compress(base.model, recipe, calibration=calibration, seed=seed)
     return replace(base, model=model, name=name, weights_hash=hash_weights(model))
 
 

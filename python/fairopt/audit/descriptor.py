@@ -39,6 +39,7 @@ class ModelSpec:
     tokenizer_hash: str
     dtype: str
     engine: Mapping[str, str]  # fairopt.models.loglikelihood.describe
+    calibration: Mapping[str, int | str] | None = None  # the tokens that the recipe looks at; None: it needs none
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _differences(old: Descriptor, new: Descriptor) -> Iterator[tuple[str, Any, A
 
 
 def _model_differences(what: str, old: ModelSpec, new: ModelSpec) -> Iterator[tuple[str, Any, Any]]:
-    for field in ("weights_hash", "tokenizer_hash", "recipe", "dtype"):
+    for field in ("weights_hash", "tokenizer_hash", "recipe", "dtype", "calibration"):
         yield from _compare(f"{what}: {field.replace('_hash', '')}", getattr(old, field), getattr(new, field))
     for field in sorted({*old.engine, *new.engine}):
         yield from _compare(f"{what}: {field}", old.engine.get(field), new.engine.get(field))

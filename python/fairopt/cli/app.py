@@ -21,7 +21,7 @@ from fairopt.cli.export import export
 from fairopt.cli.frame import frame
 from fairopt.cli.gate import gate
 from fairopt.cli.opening import OwnCode, opened
-from fairopt.cli.options import AsJson, Data, Seed
+from fairopt.cli.options import AsJson, Calibration, Data, Length, Samples, Seed, calibration_file
 from fairopt.cli.show import show
 from fairopt.cli.table import print_json, print_table
 from fairopt.errors import ExitCode
@@ -72,6 +72,12 @@ def compress(
     base: Annotated[str, typer.Argument(help="The model: a folder, a hub name, or 'phantom'.")],
     recipe: Annotated[str, typer.Option(help="See 'fairopt list recipes'. Steps are joined by '+'.")],
     out: Annotated[Path, typer.Option(help="Folder to write: safetensors, config and tokenizer.")],
+    calibration: Calibration = None,
+    samples: Samples = 128,
+    length: Length = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder that keeps finished decoder blocks: run the same again to go on.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Compress a model and save it as a Hugging Face folder.
@@ -84,6 +90,8 @@ def compress(
         fairopt compress phantom --recipe nf4 --out phantom-nf4/
 
         fairopt compress ./model --recipe "magnitude:2:4+int8;keep=lm_head" --out small/
+
+        fairopt compress ./model --recipe gptq:int4,g=32 --calibration texts.jsonl --out small/
     """
     with _one_line_errors():
         from fairopt.compress.recipe_text import parse
@@ -104,7 +112,10 @@ def compress(
         from fairopt.models.loading import load_model
 
         loaded = load_model(base)
-        model = run_compress(loaded.model, parsed, seed=seed)
+        texts = calibration_file(calibration, samples, length)
+        model = run_compress(
+            loaded.model, parsed, calibration=texts, tokenizer=loaded.tokenizer, seed=seed, resume=resume
+        )
         typer.echo(f"{out}: {save(model, out, loaded.tokenizer)}")
 
 

@@ -9,7 +9,7 @@ import typer
 
 from fairopt.cli.errors import one_line_errors
 from fairopt.cli.gate import write_for_ci
-from fairopt.cli.options import Data, Junit, Seed, Summary
+from fairopt.cli.options import Calibration, Data, Junit, Length, Samples, Seed, Summary, calibration_file
 from fairopt.cli.show import show
 from fairopt.errors import InputError
 
@@ -48,6 +48,9 @@ def audit(
     benchmark: Benchmarks = None,
     suite: Suite = None,
     factor: Factors = None,
+    calibration: Calibration = None,
+    samples: Samples = 128,
+    length: Length = None,
     data: Data = None,
     policy: Limits = None,
     junit: Junit = None,
@@ -60,24 +63,22 @@ def audit(
 ) -> None:
     """Compare compressed variants with their baseline: SHIP, HOLD or INCONCLUSIVE, and who pays.
 
-    Processes that are given the same command share the work, on one machine or on all that see the folder, as do the
-    ranks of torchrun, which return 0 when the audit is complete: 'fairopt gate' turns it into an exit code. Examples:
+    Processes with the same command and folder share the work, as do ranks of torchrun (which return 0). Examples:
 
-        fairopt audit ./model --compress nf4 --suite core --factor chat=on --data ./data --out run/
-
+        fairopt audit ./model --compress gptq:int4,g=32 --calibration texts.txt --suite core --data ./data --out run/
         torchrun --nproc_per_node=2 -m fairopt.audit ./model --compress nf4 --benchmark crows_pairs --out run/
     """
     with one_line_errors(f"; finished jobs are kept: run the same command again to go on from {out}"):
-        _require(compress or model)
         from fairopt.audit.audit import audit as run_audit
 
         run = run_audit(
             base,
-            compress or [],
+            _recipes(compress, model),
             models=model or [],
             benchmarks=_named(benchmark, suite, base),
             suite=suite,
             factors=_levels(factor or []),
+            calibration=calibration_file(calibration, samples, length),
             data=data,
             out=out,
             seed=seed,
@@ -90,9 +91,10 @@ def audit(
         raise typer.Exit(_say(run, junit, summary))
 
 
-def _require(variants: list[str] | None) -> None:
-    if not variants:
+def _recipes(compress: list[str] | None, model: list[str] | None) -> list[str]:
+    if not (compress or model):
         raise InputError("audit: variants must be named by --compress RECIPE or --model DIR, got none")
+    return compress or []
 
 
 def _named(benchmark: list[str] | None, suite: str | None, base: str) -> list[str]:

@@ -66,6 +66,21 @@ class Calibration:
         sequences = torch.split(torch.cat(chosen)[: samples * length], length)
         return cls(sequences, seed, _hash(sequences))
 
+    @classmethod
+    def for_model(cls, model: nn.Module, source: CalibrationSource, *, tokenizer: Any, seed: int = 0) -> Calibration:
+        """The tokens of any source, by default 128 sequences of 512 tokens or of as many as the model has positions.
+
+        Raises :class:`~fairopt.errors.InputError` as :meth:`of` and :meth:`check_fits` do.
+        """
+        if not isinstance(source, Calibration):
+            samples, length = SAMPLES, min(LENGTH, _positions(model) or LENGTH)
+            if isinstance(source, CalibrationFile):
+                samples, length = source.samples, source.length or length
+                source = read_documents(source.path)
+            source = cls.of(source, tokenizer=tokenizer, samples=samples, length=length, seed=seed)
+        source.check_fits(model)
+        return source
+
     @property
     def tokens(self) -> int:
         """How many tokens there are in all sequences."""
@@ -96,7 +111,7 @@ class Calibration:
                 f"calibration: token ids must be below the {rows} of the model's vocabulary, got {most}"
                 " (was it made with another model's tokenizer?)"
             )
-        positions = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+        positions = _positions(model)
         if positions is not None and self.length > positions:
             raise InputError(
                 f"calibration: length must be at most the {positions} positions of the model, got {self.length}"
@@ -105,6 +120,29 @@ class Calibration:
     def describe(self) -> dict[str, int | str]:
         """What a record says of it."""
         return {"tokens": self.tokens, "sequences": len(self.sequences), "seed": self.seed, "sha256": self.sha256}
+
+
+@dataclass(frozen=True)
+class CalibrationFile:
+    """A file to take the tokens from (:func:`read_documents`), and how many."""
+
+    path: str | os.PathLike[str]
+    samples: int = SAMPLES
+    length: int | None = None  # None: what Calibration.for_model takes
+
+
+CalibrationSource: TypeAlias = Calibration | CalibrationFile | Iterable[Document]
+
+
+def required(calibration: CalibrationSource | None, door: str, recipe: object) -> CalibrationSource:
+    """The calibration that a recipe needs; :class:`~fairopt.errors.InputError` in the name of ``door`` without one."""
+    if calibration is None:
+        raise InputError(f"{door}: calibration must be given for '{recipe}', which looks at activations, got None")
+    return calibration
+
+
+def _positions(model: nn.Module) -> int | None:
+    return getattr(getattr(model, "config", None), "max_position_embeddings", None)
 
 
 def _token_ids(documents: Iterable[Document], tokenizer: Any) -> Iterator[torch.Tensor]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from fairopt.compress import kv_cache, record
-from fairopt.compress.calibration import LENGTH, Calibration, Document
+from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.driver import Solution, solve_blocks
 from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers, untie
@@ -32,7 +32,7 @@ def compress(
     model: Model,
     recipe: str | Mapping[str, object] | Recipe,
     *,
-    calibration: Calibration | Iterable[Document] | None = None,
+    calibration: CalibrationSource | None = None,
     tokenizer: Any = None,
     seed: int = 0,
     resume: str | os.PathLike[str] | None = None,
@@ -49,7 +49,8 @@ def compress(
             that looks at activations needs one with decoder blocks.
         recipe: text, mapping or :class:`~fairopt.compress.recipe.Recipe`.
         calibration: for such a recipe: texts or token ids, of which at most 128 sequences of 512 tokens are taken, or a
-            :class:`~fairopt.compress.calibration.Calibration` made otherwise. Other recipes need none and look at none.
+            :class:`~fairopt.compress.calibration.Calibration` made otherwise, or a ``CalibrationFile``. Other recipes
+            need none and look at none.
         tokenizer: of the model, when ``calibration`` is texts.
         seed: recorded, and used by what draws at random.
         resume: a folder that keeps each decoder block when it is finished: killed, the same call goes on from there.
@@ -66,7 +67,7 @@ def compress(
         raise InputError(f"compress: model must be uncompressed (join steps with '+'), got one compressed by '{done}'")
     chains = plan(model, recipe)
     if any(map(needs_calibration, chains.values())):
-        tokens = _calibration(calibration, tokenizer, model, recipe, seed)
+        tokens = Calibration.for_model(model, required(calibration, "compress", recipe), tokenizer=tokenizer, seed=seed)
         solution = solve_blocks(model, chains, tokens, seed=seed, resume=resume)
     else:
         tokens, solution = None, _solve_layers(model, chains, seed)
@@ -99,17 +100,6 @@ def _solve_layers(model: nn.Module, chains: Mapping[str, Chain], seed: int) -> S
             solution.modules[name], solution.reports[name] = compress_layer(layers[name], chain, seed)
             advance(1)
     return solution
-
-
-def _calibration(
-    given: Calibration | Iterable[Document] | None, tokenizer: Any, model: nn.Module, recipe: Recipe, seed: int
-) -> Calibration:
-    if given is None:
-        raise InputError(f"compress: calibration must be given for '{recipe}', which looks at activations, got None")
-    if isinstance(given, Calibration):
-        return given
-    positions = getattr(getattr(model, "config", None), "max_position_embeddings", None) or LENGTH
-    return Calibration.of(given, tokenizer=tokenizer, length=min(LENGTH, positions), seed=seed)
 
 
 def _warn_of_few_tokens(model: nn.Module, chains: Mapping[str, Chain], reports: Reports) -> None:

@@ -58,7 +58,6 @@ def solve_blocks(
         seed: of solvers that draw at random.
         resume: a folder for finished blocks; those of the same job that it holds are not solved again.
     """
-    calibration.check_fits(model)
     scaffold = Scaffold(model, calibration)
     finished = None if resume is None else FinishedBlocks(resume, job_key(model, chains, calibration, seed))
     solution = Solution({}, {}, {})

@@ -1,0 +1,76 @@
+"""--calibration of the command line: compress and audit, what identifies the run, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import random_models
+from typer.testing import CliRunner
+
+import fairopt
+from fairopt.cli import app
+from fairopt.compress.calibration import Calibration, CalibrationFile, read_documents
+
+RECIPE = "gptq:int4,g=32"
+TEXTS = [
+    f"{name} went to the park and saw {n} birds there." for n in range(9) for name in ("Anna", "Ben", "Tom", "Mia")
+]
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(TEXTS), encoding="utf-8")
+    return file
+
+
+def test_compress_takes_the_tokens_that_it_is_told(tmp_path: Path, texts: Path) -> None:
+    model = random_models.llama()
+    random_models.save(model, tmp_path / "model")
+    arguments = ["compress", str(tmp_path / "model"), "--recipe", RECIPE, "--out", str(tmp_path / "small")]
+    arguments += ["--calibration", str(texts), "--samples", "5", "--length", "16", "--resume", str(tmp_path / "blocks")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    tokens = Calibration.of(TEXTS, tokenizer=random_models.tokenizer(), samples=5, length=16)
+    assert fairopt.record(fairopt.load(tmp_path / "small")).calibration == tokens.describe()
+    assert len(list((tmp_path / "blocks").rglob("*.safetensors"))) == 2
+
+
+def test_compress_says_what_is_missing(tmp_path: Path) -> None:
+    random_models.save(random_models.llama(), tmp_path / "model")
+    arguments = ["compress", str(tmp_path / "model"), "--recipe", RECIPE, "--out", str(tmp_path / "small")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert f"compress: calibration must be given for '{RECIPE}'" in result.stderr
+    result = CliRunner().invoke(app, [*arguments, "--calibration", str(tmp_path / "absent.txt")])
+    assert result.exit_code == 2
+    assert "absent.txt' must be readable" in result.stderr
+    assert not (tmp_path / "small").exists()
+
+
+def test_an_audit_is_identified_by_its_calibration(tmp_path: Path, texts: Path) -> None:
+    audit = ["audit", "phantom", "--compress", RECIPE, "--limit", "4", "--out", str(tmp_path / "run")]
+    given = ["--calibration", str(texts), "--samples", "6", "--length", "32"]
+    result = CliRunner().invoke(app, [*audit, *given])
+    assert result.exit_code in {0, 1, 4}, result.output
+    run = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    base, (variant,) = run["descriptor"]["base"], run["descriptor"]["variants"]
+    assert base["calibration"] is None
+    assert variant["calibration"]["tokens"] == 6 * 32
+    assert " ".join(given) in run["command"]
+    fewer = CliRunner().invoke(app, [*audit, "--calibration", str(texts), "--samples", "5", "--length", "32"])
+    assert fewer.exit_code == 3
+    assert f"variant {RECIPE}: calibration must be that of the run" in fewer.stderr
+    none = CliRunner().invoke(app, audit)
+    assert none.exit_code == 2
+    assert f"audit: calibration must be given for '{RECIPE}'" in none.stderr
+
+
+def test_a_file_and_its_texts_are_the_same_calibration(texts: Path) -> None:
+    model, tokenizer = random_models.llama(), random_models.tokenizer()
+    of_file = Calibration.for_model(model, CalibrationFile(texts, samples=3), tokenizer=tokenizer)
+    of_texts = Calibration.of(read_documents(texts), tokenizer=tokenizer, samples=3, length=128)
+    assert of_file.sha256 == of_texts.sha256
+    assert Calibration.for_model(model, of_texts, tokenizer=None) is of_texts
