@@ -43,7 +43,7 @@ def only(*steps: Step) -> Recipe:
         ("int8:row", only(Quantize("int8", None))),
         ("int4:sym_signed8,g=32", only(Quantize("int4_sym_signed8", 32))),
         ("gptq:int4,g=32", only(Quantize("int4_sym", 32, solver=Gptq()))),
-        ("gptq:int4,act_order=static,g=32", only(Quantize("int4_sym", 32, solver=Gptq("static")))),
+        ("gptq:int4,act_order=none,g=32", only(Quantize("int4_sym", 32, solver=Gptq("none")))),
         ("awq:int4,clip=false", only(Quantize("int4_sym", 128, solver=Awq(clip=False)))),
         ("hqq:int4", only(Quantize("int4_asym_float", 128, solver=Hqq()))),
         ("w8a8", only(DynamicInt8())),

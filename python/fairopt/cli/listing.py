@@ -27,7 +27,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     "int6": ("int6, int6:g=64", "6 bit integers"),
     "int8": ("int8, int8:row", "8 bit integers"),
     "mse": ("mse:int4, mse:int3,g=32", "round to nearest in the range that loses least"),
-    "gptq": ("gptq:int4, gptq:int4,g=32,act_order=static", "second order rounding; needs calibration texts"),
+    "gptq": ("gptq:int4, gptq:int4,g=32,act_order=none", "second order rounding; needs calibration texts"),
     "awq": ("awq:int4, awq:int4,g=32", "activation-aware scales and clipping; needs calibration texts"),
     "hqq": ("hqq:int4, hqq:int3,g=64", "float zero points by half-quadratic splitting; needs no data"),
     "signround": ("signround:int4, signround:int4,g=32,steps=200", "learned rounding; needs calibration texts"),

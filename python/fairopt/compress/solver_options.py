@@ -41,7 +41,7 @@ class Gptq:
     """GPTQ (Frantar et al. 2023, arXiv:2210.17323): rounds column by column, later columns make up for earlier ones."""
 
     word: ClassVar[str] = "gptq"
-    act_order: Literal["none", "static", "dynamic"] = "none"
+    act_order: Literal["none", "static", "dynamic"] = "static"
     damp: float = 0.01  # share of the mean diagonal that is added to it
     float64: bool = False  # sum Hessians over batches in float64
 
