@@ -8,6 +8,9 @@
 //   unpack_panel(codes, octets, table, panel)            4-bit codes to bytes [2 * octets][kTileRows][4]: the codes, or
 //                                                        what the table of 16 (null: none) holds for them
 //
+//   codebook_sums<kLines>(codes, octets, high, low, lines, high_sums, low_sums)   byte_sums of both tables of 16, for a
+//                                                        few lines; where kDirectCodebook says that there is one
+//
 // Sums are exact in int32, so levels agree in every bit.
 
 constexpr int kMostLines = 6;
@@ -20,6 +23,10 @@ struct DigitLines {
   std::int64_t stride;        ///< to the next line
   const std::int32_t* start;  ///< [lines] what sums start from; null: they go on
 };
+
+template <int kLines>
+void codebook_sums(const std::uint8_t* codes, std::int64_t octets, const std::uint8_t* high, const std::uint8_t* low,
+                   const DigitLines& lines, std::int32_t* high_sums, std::int32_t* low_sums);
 
 // Bytes that a tile's stream is asked for ahead: into the second-level cache early, into the first a little before.
 constexpr std::int64_t kFarAhead = 8192, kNearAhead = 1024;

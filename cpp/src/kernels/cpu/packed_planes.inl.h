@@ -10,6 +10,7 @@
 constexpr std::int64_t kPanelColumns = 256;  // of an integer format; a codebook makes two panels of half as many
 constexpr std::int64_t kPanelBytes = kPanelColumns * kTileRows;
 constexpr std::int64_t kDirectLines = 2 * kMostLines;  // up to so many, taking codes apart anew beats a panel
+constexpr std::int64_t kDirectCodebookLines = kDirectCodebook ? 2 : 0;
 
 /// The bytes of rint(value * kCodebookUnit) for 16 codebook values: high + 128, and low.
 struct CodebookBytes {
@@ -25,9 +26,12 @@ struct CodebookBytes {
   }
 };
 
-/// How one call works, and its memory.
+bool is_direct(const PackedLinear& a, const Planes& planes) {
+  return a.m * planes.planes <= (planes.codebook ? kDirectCodebookLines : kDirectLines);
+}
+
+/// How a call with a panel works, and its memory.
 struct PlaneWork {
-  bool direct;
   std::int64_t tables;         ///< 2 for a codebook
   std::int64_t chunk;          ///< columns worked on at a time
   std::int64_t lines;          ///< tokens * planes
@@ -39,8 +43,7 @@ struct PlaneWork {
   std::uint8_t* panels;        ///< [tables][chunk * kTileRows]
 
   PlaneWork(const PackedLinear& a, const Planes& planes, float* memory)
-      : direct(a.codes.bits == 8 || (!planes.codebook && a.m * planes.planes <= kDirectLines)),
-        tables(planes.codebook ? 2 : 1),
+      : tables(planes.codebook ? 2 : 1),
         chunk(kPanelColumns / tables),
         lines(a.m * planes.planes),
         group(kMostLines / planes.planes),
@@ -63,19 +66,18 @@ struct CodeChunk {
   std::int64_t first;         ///< its place in the block
 };
 
+/// 8-bit codes are a panel as they are packed.
+inline ByteKind packed_kind(const PackedLinear& a) {
+  return a.codes.flip == 0 ? ByteKind::kUnsigned : ByteKind::kFlipped;
+}
+
 template <int kLines>
 void line_sums(const PackedLinear& a, const CodeChunk& chunk, const std::uint8_t* panel, const DigitLines& lines,
                std::int32_t* sums) {
-  const std::int64_t quads = chunk.columns / 4;
-  if (panel != nullptr) {
-    return byte_sums<kLines>(panel, quads, a.codes.codebook == nullptr ? ByteKind::kCodes : ByteKind::kUnsigned, lines,
-                             sums);
-  }
-  if (a.codes.bits == 8) {
-    return byte_sums<kLines>(chunk.codes, quads, a.codes.flip == 0 ? ByteKind::kUnsigned : ByteKind::kFlipped, lines,
-                             sums);
-  }
-  nibble_sums<kLines>(chunk.codes, chunk.columns / 8, lines, sums);
+  const ByteKind kind = a.codes.bits == 8             ? packed_kind(a)
+                        : a.codes.codebook == nullptr ? ByteKind::kCodes
+                                                      : ByteKind::kUnsigned;
+  byte_sums<kLines>(a.codes.bits == 8 ? chunk.codes : panel, chunk.columns / 4, kind, lines, sums);
 }
 template <int kLines = kMostLines>
 void line_sums(std::int64_t count, const PackedLinear& a, const CodeChunk& chunk, const std::uint8_t* panel,
@@ -132,8 +134,8 @@ void work_on_group(const PackedLinear& a, const Planes& planes, const PlaneWork&
     const std::int32_t* start = table == 0 ? planes.starts + block * work.lines + line : kZeros;
     const DigitLines lines{planes.digits + (block * work.lines + line) * planes.stride + chunk.first, planes.stride,
                            chunk.first == 0 ? start : nullptr};
-    line_sums(count * planes.planes, a, chunk, work.direct ? nullptr : work.panels + table * work.chunk * kTileRows,
-              lines, sums + table * work.sums_of_table);
+    line_sums(count * planes.planes, a, chunk, work.panels + table * work.chunk * kTileRows, lines,
+              sums + table * work.sums_of_table);
   }
   if (!last) return;
   for (std::int64_t t = 0; t < count; ++t, sums += planes.planes * kTileRows) {
@@ -150,38 +152,113 @@ void work_on_group(const PackedLinear& a, const Planes& planes, const PlaneWork&
   }
 }
 
-void work_on_block(const PackedLinear& a, const Planes& planes, const PlaneWork& work, const CodebookBytes& tables,
-                   const std::uint8_t* at, std::int64_t block) {
+/// body(token, count) for groups of at most `most` tokens that differ by one at most: a small last one would keep the
+/// multipliers waiting.
+template <class Body>
+[[gnu::always_inline]] inline void for_groups(std::int64_t tokens, std::int64_t most, const Body& body) {
+  std::int64_t token = 0;
+  for (std::int64_t groups = (tokens + most - 1) / most; groups > 0; --groups) {
+    const std::int64_t count = (tokens - token + groups - 1) / groups;
+    body(token, count);
+    token += count;
+  }
+}
+
+/// Columns of a block, padded to whole dwords.
+inline std::int64_t packed_columns(const PackedLinear& a, std::int64_t block) {
   const std::int64_t rest = a.k - block * a.block, step = a.codes.bits == 4 ? 8 : 4;
-  const std::int64_t columns = ((rest < a.block ? rest : a.block) + step - 1) / step * step;
+  return ((rest < a.block ? rest : a.block) + step - 1) / step * step;
+}
+
+void panel_block(const PackedLinear& a, const Planes& planes, const PlaneWork& work, const CodebookBytes& tables,
+                 const std::uint8_t* at, std::int64_t block) {
+  const std::int64_t columns = packed_columns(a, block);
   for (std::int64_t first = 0; first < columns; first += work.chunk) {
     const CodeChunk chunk{at + a.header_bytes + first * kTileRows * a.codes.bits / 8,
                           columns - first < work.chunk ? columns - first : work.chunk, first};
-    if (!work.direct) {
+    if (a.codes.bits == 4) {
       unpack_panel(chunk.codes, chunk.columns / 8, planes.codebook ? tables.high : nullptr, work.panels);
-      if (planes.codebook) {
-        unpack_panel(chunk.codes, chunk.columns / 8, tables.low, work.panels + work.chunk * kTileRows);
-      }
     }
-    // Groups differ by one token at most: a small last one would keep the multipliers waiting.
-    std::int64_t token = 0;
-    for (std::int64_t groups = (a.m + work.group - 1) / work.group; groups > 0; --groups) {
-      const std::int64_t count = (a.m - token + groups - 1) / groups;
+    if (planes.codebook) {
+      unpack_panel(chunk.codes, chunk.columns / 8, tables.low, work.panels + work.chunk * kTileRows);
+    }
+    for_groups(a.m, work.group, [&](std::int64_t token, std::int64_t count) {
       work_on_group(a, planes, work, reinterpret_cast<const float*>(at), block, chunk, first + work.chunk >= columns,
                     token, count);
-      token += count;
+    });
+  }
+}
+
+/// kTokens tokens from `token` on and one block, the packed codes taken apart in registers.
+template <int kPlanes, int kTokens>
+void direct_block(const PackedLinear& a, const Planes& planes, const std::uint8_t* at, std::int64_t block,
+                  std::int64_t token, float* acc) {
+  constexpr int kLines = kPlanes * kTokens;
+  const std::int64_t row = block * a.m + token, columns = packed_columns(a, block);
+  const DigitLines lines{planes.digits + row * kPlanes * planes.stride, planes.stride, planes.starts + row * kPlanes};
+  alignas(64) std::int32_t sums[kLines * kTileRows];
+  if (a.codes.bits == 8) {
+    byte_sums<kLines>(at + a.header_bytes, columns / 4, packed_kind(a), lines, sums);
+  } else {
+    nibble_sums<kLines>(at + a.header_bytes, columns / 8, lines, sums);
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    fold_integers<kPlanes>(a, reinterpret_cast<const float*>(at), planes.rows[row + t], sums + t * kPlanes * kTileRows,
+                           acc + (token + t) * kTileRows);
+  }
+}
+template <int kPlanes, int kTokens = kMostLines / kPlanes>
+[[gnu::always_inline]] inline void direct_block(std::int64_t count, const PackedLinear& a, const Planes& planes,
+                                                const std::uint8_t* at, std::int64_t block, std::int64_t token,
+                                                float* acc) {
+  if (count == kTokens) return direct_block<kPlanes, kTokens>(a, planes, at, block, token, acc);
+  if constexpr (kTokens > 1) direct_block<kPlanes, kTokens - 1>(count, a, planes, at, block, token, acc);
+}
+template <int kPlanes>
+void direct_tile(const PackedLinear& a, const Planes& planes, const std::uint8_t* at, float* acc) {
+  for (std::int64_t block = 0; block < a.blocks; ++block, at += a.block_bytes) {
+    prefetch_rows(at, a.header_bytes);
+    for_groups(a.m, kMostLines / kPlanes, [&](std::int64_t token, std::int64_t count) {
+      direct_block<kPlanes>(count, a, planes, at, block, token, acc);
+    });
+  }
+}
+/// One token of i16.
+template <int kLines>
+void direct_codebook_tile(const PackedLinear& a, const Planes& planes, const CodebookBytes& tables,
+                          const std::uint8_t* at, float* acc) {
+  if constexpr (kDirectCodebook) {
+    for (std::int64_t block = 0; block < a.blocks; ++block, at += a.block_bytes) {
+      prefetch_rows(at, a.header_bytes);
+      alignas(64) std::int32_t high[kLines * kTileRows], low[kLines * kTileRows];
+      const DigitLines lines{planes.digits + block * kLines * planes.stride, planes.stride,
+                             planes.starts + block * kLines};
+      codebook_sums<kLines>(at + a.header_bytes, packed_columns(a, block) / 8, tables.high, tables.low, lines, high,
+                            low);
+      fold_codebook(reinterpret_cast<const float*>(at), planes.rows[block], high, low, acc);
     }
   }
 }
 
-void packed_planes(const PackedLinear& a, const Planes& planes, std::int64_t lo, std::int64_t hi, float* memory) {
+void packed_tile(const PackedLinear& a, const Planes& planes, const CodebookBytes& tables, const std::uint8_t* at,
+                 float* memory) {
+  if (is_direct(a, planes)) {
+    if (planes.codebook) return direct_codebook_tile<2>(a, planes, tables, at, memory);
+    if (planes.planes == 1) return direct_tile<1>(a, planes, at, memory);
+    if (planes.planes == 2) return direct_tile<2>(a, planes, at, memory);
+    return direct_tile<3>(a, planes, at, memory);
+  }
   const PlaneWork work(a, planes, memory);
+  for (std::int64_t block = 0; block < a.blocks; ++block, at += a.block_bytes) {
+    panel_block(a, planes, work, tables, at, block);
+  }
+}
+
+void packed_planes(const PackedLinear& a, const Planes& planes, std::int64_t lo, std::int64_t hi, float* memory) {
   const CodebookBytes tables(planes.codebook ? a.codes.codebook : nullptr);
   for (std::int64_t tile = lo; tile < hi; ++tile) {
-    for (std::int64_t i = 0; i < a.m * kTileRows; ++i) work.acc[i] = 0.0f;
-    for (std::int64_t block = 0; block < a.blocks; ++block) {
-      work_on_block(a, planes, work, tables, a.packed + tile * a.tile_bytes + block * a.block_bytes, block);
-    }
-    write_tile(a, tile, work.acc);
+    for (std::int64_t i = 0; i < a.m * kTileRows; ++i) memory[i] = 0.0f;
+    packed_tile(a, planes, tables, a.packed + tile * a.tile_bytes, memory);
+    write_tile(a, tile, memory);
   }
 }

@@ -2,6 +2,8 @@
 // codes eight such sums fit: 8 * 2 * 15 * 128 = 30720; then they are widened. Bytes go as two nibbles, the high one
 // worth 16. Written against the Quads (a quad of columns of kQuadRows rows) and Pairs of the level.
 
+constexpr bool kDirectCodebook = false;
+
 constexpr int kWidenAfter = 8;  // quads of columns
 
 enum class Nibble : std::uint8_t { kWhole, kLow, kHigh };

@@ -1,5 +1,7 @@
 // Sums of digit planes in portable C++; packed_lines.inl.h says what the three functions do.
 
+constexpr bool kDirectCodebook = false;
+
 template <int kLines>
 void byte_sums(const std::uint8_t* bytes, std::int64_t quads, ByteKind kind, const DigitLines& lines,
                std::int32_t* sums) {

@@ -13,6 +13,7 @@
 #endif
 }
 
+constexpr bool kDirectCodebook = true;
 constexpr int kVectors = 4;  // of 16 rows: a tile
 
 inline __m512i splat_dword(const std::int8_t* p) {
@@ -96,4 +97,36 @@ void nibble_sums(const std::uint8_t* codes, std::int64_t octets, const DigitLine
     all.add(b, digits + 4, lines.stride);
   }
   all.store(sums);
+}
+
+template <int kLines>
+void codebook_sums(const std::uint8_t* codes, std::int64_t octets, const std::uint8_t* high, const std::uint8_t* low,
+                   const DigitLines& lines, std::int32_t* high_sums, std::int32_t* low_sums) {
+  const auto table = [](const std::uint8_t* p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  };
+  static constexpr std::int32_t kNothing[kLines] = {};
+  const __m512i mask = _mm512_set1_epi8(15), high_table = table(high), low_table = table(low);
+  LineSums<kLines> of_high, of_low;
+  of_high.load(lines, high_sums);
+  of_low.load({lines.digits, lines.stride, kNothing}, low_sums);
+  const std::int8_t* digits = lines.digits;
+  for (std::int64_t octet = 0; octet < octets; ++octet, codes += 4 * kTileRows, digits += 8) {
+    prefetch_rows(codes, 4 * kTileRows);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      __m512i b[kVectors], c[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        const __m512i both = _mm512_loadu_si512(codes + 64 * v);
+        const __m512i code = _mm512_and_si512(half == 0 ? both : _mm512_srli_epi16(both, 4), mask);
+        b[v] = _mm512_shuffle_epi8(high_table, code);
+        c[v] = _mm512_shuffle_epi8(low_table, code);
+      }
+      of_high.add(b, digits + 4 * half, lines.stride);
+      of_low.add(c, digits + 4 * half, lines.stride);
+    }
+  }
+  of_high.store(high_sums);
+  of_low.store(low_sums);
 }
