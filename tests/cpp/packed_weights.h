@@ -16,14 +16,20 @@ namespace packed_weights {
 
 using namespace fairopt;
 
-inline constexpr Format kPackedFormats[] = {Format::kInt8, Format::kInt4Sym, Format::kInt4Asym, Format::kNf4,
-                                            Format::kFp4};
+/// Every format that has a packed layout.
+inline const std::vector<Format> kPackedFormats = [] {
+  std::vector<Format> formats;
+  for (int i = 0; i < kFormatCount; ++i) {
+    if (!matmul_modes(static_cast<Format>(i)).empty()) formats.push_back(static_cast<Format>(i));
+  }
+  return formats;
+}();
 
 /// A packed weight of random codes, scales (zero and negative ones too) and zero points, and its rows.
 struct Weight {
   QuantizedLayout layout;
   std::vector<std::uint8_t> codes, zeros;
-  std::vector<float> scales, bias;
+  std::vector<float> scales, float_zeros, bias;
   kernels::AlignedBuffer packed;
 
   explicit Weight(QuantizedLayout l) : layout(l) {
@@ -32,13 +38,21 @@ struct Weight {
     for (std::uint8_t& code : codes) code = static_cast<std::uint8_t>(random());
     scales = weights(l.rows * l.blocks_per_row(), random());
     bias = weights(l.rows, random());
-    if (has_zeros(l.format)) zeros.resize(scales.size());
-    for (std::uint8_t& zero : zeros) zero = static_cast<std::uint8_t>(random() & 15);
+    if (zero_point(l.format) == ZeroPoint::kInteger) zeros.resize(scales.size());
+    for (std::uint8_t& zero : zeros) zero = static_cast<std::uint8_t>(random() & ((1u << code_bits(l.format)) - 1));
+    if (zero_point(l.format) == ZeroPoint::kFloat) float_zeros = weights(l.rows * l.blocks_per_row(), random());
+    pack_again();
+  }
+  /// After a change of the rows.
+  void pack_again() {
     packed = kernels::allocate(packed_bytes(layout) / 4);
     pack(view(), layout, bytes());
   }
   std::uint8_t* bytes() const { return reinterpret_cast<std::uint8_t*>(packed.get()); }
-  QuantizedView view() const { return {codes.data(), scales.data(), zeros.empty() ? nullptr : zeros.data()}; }
+  QuantizedView view() const {
+    return {codes.data(), scales.data(), zeros.empty() ? nullptr : zeros.data(),
+            float_zeros.empty() ? nullptr : float_zeros.data()};
+  }
   PackedLinearArgs args(const std::vector<float>& x, std::int64_t m, MatmulMode mode) const {
     PackedLinearArgs out;
     out.x = x.data();

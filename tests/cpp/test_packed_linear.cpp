@@ -24,12 +24,13 @@ TEST_CASE("packed_linear: unpack is the inverse of pack", "[packed_linear]") {
         for (const std::int64_t n : {1, 63, 64, 65, 130}) {
           const Weight weight({format, n, k, block});
           std::vector<std::uint8_t> codes(weight.codes.size()), zeros(weight.zeros.size());
-          std::vector<float> scales(weight.scales.size());
-          unpack(weight.bytes(), weight.layout, {codes.data(), scales.data(), zeros.data()});
+          std::vector<float> scales(weight.scales.size()), float_zeros(weight.float_zeros.size());
+          unpack(weight.bytes(), weight.layout, {codes.data(), scales.data(), zeros.data(), float_zeros.data()});
           CAPTURE(name(format), block, k, n);
           REQUIRE(codes == weight.codes);
           REQUIRE(zeros == weight.zeros);
           REQUIRE(same_bits(scales, weight.scales));
+          REQUIRE(same_bits(float_zeros, weight.float_zeros));
         }
       }
     }

@@ -24,9 +24,20 @@ PackedCodes packed_codes(Format format) {
     case Format::kInt8:
       return kSignedBytes;
     case Format::kInt4Sym:
+    case Format::kInt4Sym7:
+    case Format::kInt4SymNoClip:
+    case Format::kInt4SymSigned8:
       return integers(4, formats::kInt4SymOffset, PackedZeros::kNone);
     case Format::kInt4Asym:
       return integers(4, 0, PackedZeros::kInteger);
+    case Format::kInt4AsymFloat:
+      return integers(4, 0, PackedZeros::kFloat);
+    case Format::kInt4Tinygemm:
+      return integers(4, formats::kInt4SymOffset, PackedZeros::kFloat);
+    case Format::kInt8Asym:
+      return integers(8, 0, PackedZeros::kInteger);
+    case Format::kInt8AsymFloat:
+      return integers(8, 0, PackedZeros::kFloat);
     case Format::kNf4:
       return codebook(formats::kNf4);
     case Format::kFp4:

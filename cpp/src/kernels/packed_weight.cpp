@@ -90,7 +90,10 @@ void pack_tile(const QuantizedView& weight, const QuantizedLayout& layout, const
       const bool inside = row < layout.rows;
       std::uint8_t* codes = out + packed.header_bytes + 4 * r;
       scales_of(out)[r] = inside ? weight.scales[at] : 0.0f;
-      if (packed.codes.zeros != PackedZeros::kNone) scales_of(out)[kTileRows + r] = inside ? weight.zeros[at] : 0.0f;
+      if (packed.codes.zeros == PackedZeros::kInteger) scales_of(out)[kTileRows + r] = inside ? weight.zeros[at] : 0.0f;
+      if (packed.codes.zeros == PackedZeros::kFloat) {
+        scales_of(out)[kTileRows + r] = inside ? weight.float_zeros[at] : 0.0f;
+      }
       if (!inside) {
         pad_codes(packed, size, codes);
         continue;
@@ -109,9 +112,10 @@ void unpack_tile(const std::uint8_t* in, const QuantizedLayout& layout, const Pa
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t row = tile * kTileRows + r, at = row * packed.blocks + block;
       out.scales[at] = scales_of(in)[r];
-      if (packed.codes.zeros != PackedZeros::kNone) {
+      if (packed.codes.zeros == PackedZeros::kInteger) {
         out.zeros[at] = static_cast<std::uint8_t>(scales_of(in)[kTileRows + r]);
       }
+      if (packed.codes.zeros == PackedZeros::kFloat) out.float_zeros[at] = scales_of(in)[kTileRows + r];
       const std::int64_t first = block * layout.block * packed.codes.bits / 8;
       unpack_codes(packed, size, in + packed.header_bytes + 4 * r, out.codes + row * layout.bytes_per_row() + first);
     }
@@ -129,9 +133,7 @@ std::int64_t packed_bytes(const QuantizedLayout& layout) {
 
 void pack(const QuantizedView& weight, const QuantizedLayout& layout, std::uint8_t* packed, Executor& executor) {
   if (packed_bytes(layout) == 0) return;
-  require(weight.codes != nullptr && weight.scales != nullptr, "pack", "codes and scales must not be null");
-  require(!has_zeros(layout.format) || weight.zeros != nullptr, "pack", "zeros must not be null for {}",
-          name(layout.format));
+  check(weight, layout.format, "pack", "weight");
   require(packed != nullptr, "pack", "packed must not be null");
   const PackedLayout to(layout);
   executor.parallel_for(0, to.tiles, 1, [&](std::int64_t lo, std::int64_t hi) {
@@ -143,9 +145,7 @@ void unpack(const std::uint8_t* packed, const QuantizedLayout& layout, const Qua
             Executor& executor) {
   if (packed_bytes(layout) == 0) return;
   require(packed != nullptr, "unpack", "packed must not be null");
-  require(out.codes != nullptr && out.scales != nullptr, "unpack", "codes and scales must not be null");
-  require(!has_zeros(layout.format) || out.zeros != nullptr, "unpack", "zeros must not be null for {}",
-          name(layout.format));
+  check({out.codes, out.scales, out.zeros, out.float_zeros}, layout.format, "unpack", "out");
   const PackedLayout from(layout);
   executor.parallel_for(0, from.tiles, 1, [&](std::int64_t lo, std::int64_t hi) {
     for (std::int64_t tile = lo; tile < hi; ++tile) {

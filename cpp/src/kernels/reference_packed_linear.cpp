@@ -19,11 +19,10 @@ struct WeightBlock {
 WeightBlock weight_block(const QuantizedView& weight, const QuantizedLayout& layout, std::int64_t row,
                          std::int64_t block) {
   const std::int64_t first = block * layout.block, at = row * layout.blocks_per_row() + block;
-  WeightBlock out{packed_codes(layout.format),
-                  std::min(layout.block, layout.cols - first),
-                  {},
-                  weight.scales[at],
-                  has_zeros(layout.format) ? static_cast<float>(weight.zeros[at]) : 0.0f};
+  WeightBlock out{
+      packed_codes(layout.format), std::min(layout.block, layout.cols - first), {}, weight.scales[at], 0.0f};
+  if (out.codes.zeros == PackedZeros::kInteger) out.zero = static_cast<float>(weight.zeros[at]);
+  if (out.codes.zeros == PackedZeros::kFloat) out.zero = weight.float_zeros[at];
   const std::uint8_t* codes = weight.codes + row * layout.bytes_per_row();
   for (std::int64_t k = first; k < first + out.columns; ++k) {
     out.code.push_back(out.codes.bits == 8 ? codes[k] : k % 2 == 0 ? codes[k / 2] >> 4 : codes[k / 2] & 15);

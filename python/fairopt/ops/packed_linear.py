@@ -92,9 +92,9 @@ def packed_linear(
 
 
 def _packed_bytes(op: str, format: str, block: int, rows: int, cols: int) -> int:
-    bits, zeros = _core.format_layout(op, format, block)
+    bits, zeros_dtype = _core.format_layout(op, format, block)
     step = 8 if bits == 4 else 4  # columns that lie together
-    header = 4 * _TILE_ROWS * (2 if zeros else 1)
+    header = 4 * _TILE_ROWS * (2 if zeros_dtype else 1)
     columns = cols // block * block + (cols % block + step - 1) // step * step
     return (
         (rows + _TILE_ROWS - 1)
@@ -112,12 +112,14 @@ def _fake_pack_weight(
 def _fake_unpack_weight(
     packed: torch.Tensor, format: str, block: int, rows: int, cols: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    bits, zeros = _core.format_layout("unpack_weight", format, block)
+    bits, zeros_dtype = _core.format_layout("unpack_weight", format, block)
     blocks = (cols + block - 1) // block
     return (
         packed.new_empty((rows, (cols * bits + 7) // 8)),
         packed.new_empty((rows, blocks), dtype=torch.float32),
-        packed.new_empty((rows, blocks) if zeros else 0),
+        packed.new_empty(
+            (rows, blocks) if zeros_dtype else 0, dtype=torch.float32 if zeros_dtype == "float32" else torch.uint8
+        ),
     )
 
 
