@@ -175,7 +175,9 @@ def test_the_record_counts_scales_and_minima() -> None:
     assert record.kv_bits_per_value == 4 + 2 * 32 / 32
     assert record.layers == {}
     assert record.bytes == record.dense_bytes
-    assert "6 bits per key and value" in str(record)
+    assert str(record) == (
+        f"kv4:group=32,residual=0: 6 bits per key and value; {record.bytes:,} bytes, {record.bytes:,} before"
+    )
     half = fairopt.record(fairopt.compress(model.to(torch.bfloat16), "kv4:group=32,residual=0"))
     assert half.kv_bits_per_value == 4 + 2 * 16 / 32
     cache = QuantizedCache(model.config, 4, 32, 0)
@@ -206,6 +208,7 @@ def test_an_audit_sees_it(tmp_path: Path) -> None:
     moved = {name: np.abs(table.loc[name, "ll_a"].to_numpy() - base).mean() for name in table.index.unique()}
     assert moved[KV2] > 8 * moved["kv8:group=16,residual=0"] > 0
     assert moved["kv4"] < 4e-5  # its texts are shorter than the 128 tokens that stay as they are: rounding alone
+    assert [np.isnan(variant.bits_per_weight) for variant in run.result.variants] == [True] * 3
     caveat = (
         "kv4 leaves keys and values of the last 128 tokens as they are: texts of fewer than 128 tokens cannot show "
         "what it does to longer ones."

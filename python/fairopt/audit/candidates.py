@@ -62,6 +62,8 @@ def facts(model: LoadedModel) -> Facts:
     if not has_record(model.model):
         return Facts(model.weights_hash, stored_bytes(model.model), None, None)
     found = record(model.model)
+    if not found.layers:  # a cache alone: nothing is stored in fewer bits
+        return Facts(model.weights_hash, found.bytes, None, None)
     return Facts(model.weights_hash, found.bytes, found.bits_per_weight, found.sparsity)
 
 

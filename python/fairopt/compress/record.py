@@ -61,11 +61,15 @@ class Record:
     files: Mapping[str, FileRecord] = field(default_factory=dict)  # name -> weights file, once saved
 
     def __str__(self) -> str:
-        cache = "" if self.kv_bits_per_value is None else f"{self.kv_bits_per_value:.3g} bits per key and value; "
-        return (
-            f"{self.recipe}: {len(self.layers)} layers at {self.bits_per_weight:.3g} bits per weight, "
-            f"{self.sparsity:.1%} zeros; {cache}{self.bytes:,} bytes, {self.dense_bytes:,} before"
-        )
+        parts = [f"{self.bytes:,} bytes, {self.dense_bytes:,} before"]
+        if self.kv_bits_per_value is not None:
+            parts.insert(0, f"{self.kv_bits_per_value:.3g} bits per key and value")
+        if self.layers:
+            weights = (
+                f"{len(self.layers)} layers at {self.bits_per_weight:.3g} bits per weight, {self.sparsity:.1%} zeros"
+            )
+            parts.insert(0, weights)
+        return f"{self.recipe}: {'; '.join(parts)}"
 
     @property
     def file_bytes(self) -> int | None:
