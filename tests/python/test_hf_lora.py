@@ -16,7 +16,7 @@ import fairopt
 import fairopt.hf
 from fairopt.errors import InputError
 from fairopt.hf.lora import LoraQuantizedLinear
-from fairopt.nn import QuantizedLinear
+from fairopt.nn import QuantizedLinear, quantized_linear
 
 LAYOUTS: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
     "llama": (llama, ["q_proj", "v_proj", "down_proj"]),
@@ -85,6 +85,26 @@ def test_the_layer_computes_what_lora_on_the_dense_twin_computes(tmp_path: Path)
     assert any(isinstance(module, DenseLora) for module in dense.modules())
     # fp32 sums of at most 96 products in another order.
     assert torch.allclose(logits(model), logits(dense), atol=1e-4)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_inference_adds_the_branch_in_the_kernel(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lora(layout, init_lora_weights=False)
+    with torch.enable_grad():
+        expected = model(IDS).logits.detach()
+    branches = []
+    product = quantized_linear.ops.packed_linear
+
+    def counting(*arguments: object) -> torch.Tensor:
+        branches.append(arguments[-2] is not None)
+        return product(*arguments)
+
+    monkeypatch.setattr(quantized_linear.ops, "packed_linear", counting)
+    found = logits(model)
+    assert sum(branches) == sum(isinstance(module, LoraQuantizedLinear) for module in model.modules())
+    # One rounding to the type of x instead of three in each layer.
+    relative = (found - expected).float().norm() / expected.float().norm()
+    assert relative < (1e-5 if expected.dtype == torch.float32 else 2**-6)
 
 
 def test_adapters_switch_mix_and_turn_off() -> None:

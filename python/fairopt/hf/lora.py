@@ -70,14 +70,23 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
             return mixed
         if self.disable_adapters and self.merged:
             self.unmerge()
+        active = [] if self.disable_adapters or self.merged else [n for n in self.active_adapters if n in self.lora_A]
+        if len(active) == 1 and not torch.is_grad_enabled() and not self.lora_bias[active[0]]:
+            return self._fused(x, active[0])
         y: torch.Tensor = self.base_layer(x, *args, **kwargs)
-        if self.disable_adapters or self.merged:
-            return y
-        for name in self.active_adapters:
-            if name in self.lora_A:
-                a, b = self._factors(name)
-                z = a(self.lora_dropout[name](self._cast_input_dtype(x, a.weight.dtype)))
-                y = y + (b(z) * self.scaling[name]).to(y.dtype)
+        for name in active:
+            y = y + (self._factors(name)[1](self._inner(x, name)) * self.scaling[name]).to(y.dtype)
+        return y
+
+    def _inner(self, x: torch.Tensor, adapter: str) -> torch.Tensor:
+        a = self._factors(adapter)[0]
+        z: torch.Tensor = a(self.lora_dropout[adapter](self._cast_input_dtype(x, a.weight.dtype)))
+        return z
+
+    def _fused(self, x: torch.Tensor, adapter: str) -> torch.Tensor:
+        # The kernel adds the branch before it rounds to the type of x. Training keeps to the adapter's own type.
+        z, b = self._inner(x, adapter) * self.scaling[adapter], self._factors(adapter)[1].weight
+        y: torch.Tensor = self.base_layer(x, z.to(x.dtype), b.to(x.dtype))
         return y
 
     def get_delta_weight(self, adapter: str) -> torch.Tensor:

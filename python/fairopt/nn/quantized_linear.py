@@ -222,14 +222,22 @@ class QuantizedLinear(nn.Module):
         """Bits of codes, scales, zero points and order as stored, for each weight."""
         return 8 * self._stored_bytes / max(1, self.in_features * self.out_features)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type."""
+    def forward(
+        self, x: torch.Tensor, lora_z: torch.Tensor | None = None, lora_b: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type.
+
+        ``lora_z`` [..., r] and ``lora_b`` [out_features, r] of that type add the branch of a LoRA, ``lora_z lora_b^T``.
+        """
         if self.order is not None:
             x = x.index_select(-1, self.order)
         if self.packed is not None and x.dtype != torch.float64:
             rows = self.out_features
-            return ops.packed_linear(x, self.packed, self.bias, self.format, self.block, rows, self.mode)
-        return ops.quantized_linear(x, *self.rows(), self.bias, self.format, self.block)
+            return ops.packed_linear(
+                x, self.packed, self.bias, self.format, self.block, rows, self.mode, lora_z, lora_b
+            )
+        y = ops.quantized_linear(x, *self.rows(), self.bias, self.format, self.block)
+        return y if lora_z is None or lora_b is None else y + lora_z @ lora_b.t()
 
     @property
     def qweight(self) -> torch.Tensor:
