@@ -67,7 +67,7 @@ void check(const QuantizedLayout& layout, const char* op) {
   require(layout.rows >= 0 && layout.cols >= 0, op, "shape must be non-negative, got [{}, {}]", layout.rows,
           layout.cols);
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 8;  // 8: no offset in bytes can overflow
-  require(layout.rows == 0 || layout.cols <= kMost / layout.rows, op,
+  require(layout.cols <= kMost / std::max<std::int64_t>(layout.rows, 1), op,
           "shape must have at most 2^60 values, got [{}, {}]", layout.rows, layout.cols);
 }
 
