@@ -1,4 +1,4 @@
-"""A decoder block of a model, with real calibration calls, as the solvers of blocks meet it."""
+"""Random models of every known architecture, and a decoder block with calibration calls as solvers meet it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,47 @@ import copy
 from typing import Any
 
 import torch
+from quantized import normal
 from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from fairopt.compress.layers import linear_layers
 from fairopt.compress.recipe import Chain, Quantize
 from fairopt.compress.solvers.base import BlockCall, BlockTask
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 128},
+    "opt": {"ffn_dim": 128, "word_embed_proj_dim": 64},
+    "phi": {},
+    "phi3": {"pad_token_id": 0},
+    "qwen3": {"head_dim": 16},
+}
+FAMILIES = ("gpt2", "llama", "mistral", "opt", "phi", "phi3", "qwen2", "qwen3")
+
+
+def model_of(family: str, **more: Any) -> nn.Module:
+    common = {
+        "vocab_size": 96,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 128,
+        "initializer_range": 0.2,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    shape = {} if family == "gpt2" else common
+    if family in ("gpt2", "opt", "phi"):
+        common.pop("num_key_value_heads")
+    config = AutoConfig.for_model(family, **{**common, **shape, **SHAPES.get(family, {}), **more})
+    torch.manual_seed(0)
+    model: nn.Module = AutoModelForCausalLM.from_config(config).eval()
+    for name, parameter in model.named_parameters():  # gains and biases that do something
+        if parameter.dim() == 1:
+            parameter.data += normal(*parameter.shape, seed=len(name)) * 0.1
+    return model
 
 
 def block_name(model: nn.Module, index: int = 0) -> str:

@@ -20,6 +20,7 @@ from fairopt.compress.plan import plan
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.resume import Reports
+from fairopt.compress.rotation import rotated
 from fairopt.compress.solvers import needs_calibration
 from fairopt.errors import InputError
 from fairopt.nn import pack
@@ -66,6 +67,8 @@ def compress(
         done = record.record(model).recipe
         raise InputError(f"compress: model must be uncompressed (join steps with '+'), got one compressed by '{done}'")
     chains = plan(model, recipe)
+    dense_bytes = record.stored_bytes(model)
+    model = rotated(model, chains, seed)
     if any(map(needs_calibration, chains.values())):
         tokens = Calibration.for_model(model, required(calibration, "compress", recipe), tokenizer=tokenizer, seed=seed)
         solution = solve_blocks(model, chains, tokens, seed=seed, resume=resume)
@@ -73,7 +76,7 @@ def compress(
         tokens, solution = None, _solve_layers(model, chains, seed)
     _warn_of_few_tokens(model, chains, solution.reports)
     result = _put_together(model, chains, recipe, solution)
-    stored = record.describe(recipe, chains, record.stored_bytes(model), result, seed, solution.reports, tokens)
+    stored = record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, tokens)
     record.attach(result, stored)
     pack(result)
     return result
