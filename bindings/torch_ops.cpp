@@ -12,8 +12,8 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def("double_quantize(Tensor scales) -> (Tensor codes, Tensor nested_scales, Tensor nested_offset)");
   m.def("double_dequantize(Tensor codes, Tensor nested_scales, Tensor nested_offset) -> Tensor");
   m.def(
-      "quantized_linear(Tensor x, Tensor codes, Tensor scales, Tensor zeros, Tensor? bias, str format, int block) "
-      "-> Tensor");
+      "quantized_linear(Tensor x, Tensor codes, Tensor scales, Tensor zeros, Tensor? bias, str format, int block, "
+      "str mode=\"exact\") -> Tensor");
   m.def("pack_weight(Tensor codes, Tensor scales, Tensor zeros, str format, int block, SymInt cols) -> Tensor packed");
   m.def(
       "unpack_weight(Tensor packed, str format, int block, SymInt rows, SymInt cols) "

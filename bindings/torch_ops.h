@@ -26,7 +26,7 @@ Tensor dequantize_blockwise(const Tensor& codes, const Tensor& scales, const Ten
 std::tuple<Tensor, Tensor, Tensor> double_quantize(const Tensor& scales);
 Tensor double_dequantize(const Tensor& codes, const Tensor& nested_scales, const Tensor& nested_offset);
 Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
-                        std::optional<Tensor> bias, std::string format, std::int64_t block);
+                        std::optional<Tensor> bias, std::string format, std::int64_t block, std::string mode = "exact");
 Tensor pack_weight(const Tensor& codes, const Tensor& scales, const Tensor& zeros, std::string format,
                    std::int64_t block, std::int64_t cols);
 std::tuple<Tensor, Tensor, Tensor> unpack_weight(const Tensor& packed, std::string format, std::int64_t block,

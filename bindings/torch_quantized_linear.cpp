@@ -1,7 +1,9 @@
 // quantized_linear: y = x W^T + bias, W [n, k] kept quantised.
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
+#include "fairopt/packed_linear.h"
 #include "fairopt/quantized_linear.h"
 #include "torch_ops.h"
 
@@ -15,6 +17,7 @@ struct Operands {
   QuantizedTensors weight;
   std::optional<Tensor> bias;
   std::vector<std::int64_t> y_sizes;
+  MatmulMode mode;
 };
 
 Tensor as_float32(const Tensor& tensor) { return in_dtype(tensor, ScalarType::Float); }
@@ -79,10 +82,18 @@ Tensor run_cuda(const Operands& in, DType dtype) {
                                  .weight = in.weight.view(),
                                  .layout = in.weight.layout,
                                  .bias = in.bias ? in.bias->const_data_ptr() : nullptr};
-  if (!cuda::has_fused_kernel(args)) return run_cuda_dense(in, dtype);
+  const bool exact = in.mode == MatmulMode::kExact;
+  if (exact && !cuda::has_fused_kernel(args)) return run_cuda_dense(in, dtype);
   const Tensor y = torch::stable::new_empty(in.x, in.y_sizes);
   args.y = y.mutable_data_ptr();
-  cuda::quantized_linear(args, current_stream(in.x));
+  if (exact) {
+    cuda::quantized_linear(args, current_stream(in.x));
+  } else {
+    const auto bytes = static_cast<std::int64_t>(cuda::planes_bytes(in.weight.layout, in.m));
+    const Tensor workspace = torch::stable::new_empty(in.x, {bytes}, ScalarType::Byte);
+    const int planes = in.mode == MatmulMode::kA8 ? 1 : in.mode == MatmulMode::kA16 ? 2 : 3;
+    cuda::planes_linear(args, planes, workspace.mutable_data_ptr(), current_stream(in.x));
+  }
   return y;
 }
 
@@ -96,10 +107,28 @@ void check_bias(const char* op, const Tensor& bias, const Tensor& x, std::int64_
   require_device_of(op, "bias", bias, "x", x);
 }
 
+/// On the CPU the integer modes belong to the packed layout.
+MatmulMode checked_mode(const char* op, const std::string& mode, const Tensor& x, Format format) {
+  const MatmulMode parsed = parse_matmul_mode(mode, op);
+  std::vector<MatmulMode> known{MatmulMode::kExact};
+  for (const MatmulMode other : matmul_modes(format)) {
+    if (x.is_cuda() && other != MatmulMode::kExact && other != MatmulMode::kI16) known.push_back(other);
+  }
+  if (std::find(known.begin(), known.end(), parsed) == known.end()) {
+    std::string names;
+    for (const MatmulMode one : known) {
+      if (!names.empty()) names += ", ";
+      names += name(one);
+    }
+    refuse(op, "mode", "one of " + names + " for this format and device", mode);
+  }
+  return parsed;
+}
+
 }  // namespace
 
 Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, const Tensor& zeros,
-                        std::optional<Tensor> bias, std::string format, std::int64_t block) {
+                        std::optional<Tensor> bias, std::string format, std::int64_t block, std::string mode) {
   constexpr const char* op = "quantized_linear";
   require_dimension(op, "x", x);
   const bool fp64 = x.scalar_type() == ScalarType::Double && !x.is_cuda();
@@ -109,7 +138,8 @@ Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scal
   const QuantizedTensors weight = quantized_tensors(op, codes, scales, zeros, format, block, x.size(-1));
   if (bias) check_bias(op, *bias, x, weight.layout.rows);
 
-  Operands in{dense(x), leading_numel(x), weight, {}, leading_sizes(x)};
+  Operands in{dense(x), leading_numel(x), weight,
+              {},       leading_sizes(x), checked_mode(op, mode, x, weight.layout.format)};
   in.y_sizes.push_back(weight.layout.rows);
   if (bias) in.bias = dense(*bias);
   if (x.is_cuda()) return run_cuda(in, dtype);

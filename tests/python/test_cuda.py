@@ -14,6 +14,7 @@ from quantized import DTYPES, Weight, normal, quantized
 
 from fairopt import _core, ops
 from fairopt.formats import FORMATS
+from fairopt.nn import QuantizedLinear
 
 LIBRARY = Path(_core.__file__).with_name("libfairopt_cuda.so")
 
@@ -140,6 +141,44 @@ def test_a_launch_can_be_captured_in_a_graph(dtype: torch.dtype) -> None:
         assert torch.equal(y, expected)
 
 
+def awkward_rows(m: int, k: int, dtype: torch.dtype) -> torch.Tensor:
+    """Ordinary rows, then rows that a mode must hand to a finer one: outliers near and far, zeros, NaN, infinity."""
+    x = normal(m, k, dtype=dtype, seed=m)
+    for row, (values, at) in enumerate([((100.0,), 3), ((30000.0,), 5), ((float("nan"),), 7), ((float("inf"),), 9)], 1):
+        if row < m:
+            x[row, min(at, k - 1)] = values[0]
+    if m > 5:
+        x[5, : k // 2] = 0
+    return x
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("format", ["int8", "int4_sym", "int4_asym"])
+@pytest.mark.parametrize("mode", ["a8", "a16", "a24"])
+def test_integer_modes_on_cuda_are_the_cpu_bits(mode: str, format: str, dtype: torch.dtype) -> None:
+    for n, k, block in [(1, 1, 16), (63, 31, 16), (65, 33, 48), (64, 1024, 64), (130, 2500, 128), (40, 528, 4096)]:
+        weight = quantized(normal(n, k), format, block)
+        packed = ops.pack_weight(*weight[:3], format, block, k)
+        bias = normal(n, dtype=dtype, seed=2)
+        for m in (0, 1, 8, 19):
+            x = awkward_rows(m, k, dtype)
+            expected = ops.packed_linear(x, packed, bias, format, block, n, mode)
+            on_cuda = weight.to("cuda")
+            y = ops.quantized_linear(x.cuda(), *on_cuda[:3], bias.cuda(), format, block, mode).cpu()
+            torch.testing.assert_close(y, expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.cuda
+def test_a_layer_on_cuda_keeps_to_an_integer_mode() -> None:
+    layer = QuantizedLinear.from_linear(torch.nn.Linear(128, 24), "int4_sym", 32)
+    layer.mode = "a16"
+    x = normal(3, 128)
+    with torch.inference_mode():
+        expected = layer(x)
+        assert torch.equal(layer.cuda()(x.cuda()).cpu(), expected)
+
+
 @pytest.mark.cuda
 def test_unaligned_and_strided_tensors_on_cuda() -> None:
     weight = quantized(normal(64, 1024)).to("cuda")
@@ -190,6 +229,10 @@ def test_refusals_of_devices() -> None:
         (
             lambda: weight.to("cuda").linear(x.double().cuda()),
             "quantized_linear: x must be float32, float16 or bfloat16, got float64",
+        ),
+        (
+            lambda: ops.quantized_linear(x.cuda(), *weight.to("cuda")[:3], None, "nf4", 32, "a24"),
+            "quantized_linear: mode must be one of exact for this format and device, got a24",
         ),
         (
             lambda: ops.prune_mask(x.cuda(), 1),

@@ -2,6 +2,7 @@
 // first call (beside this library, or where FAIROPT_CUDA_LIB says), so one build serves machines with and without a
 // GPU.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -53,5 +54,10 @@ bool has_fused_kernel(const QuantizedLinearArgs& args);
 /// 16-byte rows and codes of 4 or 8 bits: tensor cores, on which codebook values carry an error of at most 2^-17; sums
 /// in fp32. One rounding to `dtype`. Within each of the two kernels a row of y is the same bits whatever m.
 void quantized_linear(const QuantizedLinearArgs& args, Stream stream);
+
+/// As fairopt::packed_linear in the mode of so many planes (1: a8, 2: a16, 3: a24), on rows; the same bits. Integer
+/// codes of 4 or 8 bits, m up to 65535. `workspace`: planes_bytes(layout, m) bytes on 16 bytes.
+void planes_linear(const QuantizedLinearArgs& args, int planes, void* workspace, Stream stream);
+std::size_t planes_bytes(const QuantizedLayout& layout, std::int64_t m);
 
 }  // namespace fairopt::cuda

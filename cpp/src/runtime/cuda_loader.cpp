@@ -21,6 +21,8 @@ struct Library {
   decltype(&fairopt_cuda_quantize) quantize = nullptr;
   decltype(&fairopt_cuda_dequantize) dequantize = nullptr;
   decltype(&fairopt_cuda_quantized_linear) quantized_linear = nullptr;
+  decltype(&fairopt_cuda_planes_linear) planes_linear = nullptr;
+  decltype(&fairopt_cuda_planes_bytes) planes_bytes = nullptr;
 };
 
 /// FAIROPT_CUDA_LIB, or the file beside the library (extension, operators, program) that this code is linked into.
@@ -55,6 +57,8 @@ void bind(void* handle, Library& library) {
   find(handle, "fairopt_cuda_quantize", library.quantize);
   find(handle, "fairopt_cuda_dequantize", library.dequantize);
   find(handle, "fairopt_cuda_quantized_linear", library.quantized_linear);
+  find(handle, "fairopt_cuda_planes_linear", library.planes_linear);
+  find(handle, "fairopt_cuda_planes_bytes", library.planes_bytes);
   decltype(&fairopt_cuda_probe) probe = nullptr;
   find(handle, "fairopt_cuda_probe", probe);
 
@@ -129,6 +133,15 @@ bool has_fused_kernel(const QuantizedLinearArgs& args) { return args.m <= kMaxVe
 void quantized_linear(const QuantizedLinearArgs& args, Stream stream) {
   const Library& cuda = usable_library("quantized_linear");
   check("quantized_linear", cuda.quantized_linear(&args, stream.device, stream.stream));
+}
+
+void planes_linear(const QuantizedLinearArgs& args, int planes, void* workspace, Stream stream) {
+  const Library& cuda = usable_library("planes_linear");
+  check("planes_linear", cuda.planes_linear(&args, planes, workspace, stream.device, stream.stream));
+}
+
+std::size_t planes_bytes(const QuantizedLayout& layout, std::int64_t m) {
+  return usable_library("planes_linear").planes_bytes(&layout, m);
 }
 
 }  // namespace fairopt::cuda

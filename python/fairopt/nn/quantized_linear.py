@@ -236,7 +236,9 @@ class QuantizedLinear(nn.Module):
             return ops.packed_linear(
                 x, self.packed, self.bias, self.format, self.block, rows, self.mode, lora_z, lora_b
             )
-        y = ops.quantized_linear(x, *self.rows(), self.bias, self.format, self.block)
+        on_cuda = x.is_cuda and self._mode in ("a8", "a16", "a24")  # the others are chosen for the CPU
+        mode = self._mode if on_cuda and self._mode is not None else "exact"
+        y = ops.quantized_linear(x, *self.rows(), self.bias, self.format, self.block, mode)
         return y if lora_z is None or lora_b is None else y + lora_z @ lora_b.t()
 
     @property

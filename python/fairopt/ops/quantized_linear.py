@@ -18,6 +18,7 @@ def quantized_linear(
     bias: torch.Tensor | None,
     format: str,
     block: int,
+    mode: str = "exact",
 ) -> torch.Tensor:
     """``x W^T + bias`` with W [n, k] kept quantised; dequantisation is fused into the product.
 
@@ -27,18 +28,20 @@ def quantized_linear(
 
     On CUDA up to 8 rows of fp32 ``x`` are multiplied so too, and up to 64 rows of 16-bit ``x`` on the tensor cores
     (codes of 4 and 8 bits: whole numbers exact, codebook values to 2^-17, fp32 sums); more rows meet the weight
-    dequantised to their type, in torch's own product. Launches wait for nothing and can be captured in CUDA graphs.
+    dequantised to their type, in torch's own product. Launches wait for nothing and can be captured in CUDA graphs. In
+    the integer modes CUDA gives the bits of :func:`~fairopt.ops.packed_linear` on the CPU.
 
     Args:
         x: [..., k], float32, float16, bfloat16, or on the CPU float64.
         codes, scales, zeros: of W [n, k], as :func:`quantize_blockwise` returns them.
         bias: [n] of the type of ``x``, or None.
         format, block: as given to :func:`quantize_blockwise`.
+        mode: ``exact``, or on CUDA ``a8``, ``a16`` and ``a24`` where :func:`~fairopt.ops.matmul_modes` has them.
 
     Returns:
         [..., n] of the type of ``x``.
     """
-    y: torch.Tensor = torch.ops.fairopt.quantized_linear.default(x, codes, scales, zeros, bias, format, block)
+    y: torch.Tensor = torch.ops.fairopt.quantized_linear.default(x, codes, scales, zeros, bias, format, block, mode)
     return y
 
 
@@ -50,6 +53,7 @@ def _fake_quantized_linear(
     bias: torch.Tensor | None,
     format: str,
     block: int,
+    mode: str = "exact",
 ) -> torch.Tensor:
     return x.new_empty((*x.shape[:-1], codes.shape[0]))
 
@@ -58,7 +62,7 @@ torch.library.register_fake("fairopt::quantized_linear", _fake_quantized_linear)
 
 
 def _save_weight(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, codes, scales, zeros, _, ctx.format, ctx.block = inputs
+    x, codes, scales, zeros, _, ctx.format, ctx.block, _ = inputs
     ctx.cols = x.shape[-1]
     ctx.save_for_backward(codes, scales, zeros)
 
@@ -74,7 +78,7 @@ def _linear_backward(ctx: Any, grad_y: torch.Tensor) -> tuple[torch.Tensor | Non
         grad_x = grad_y @ weight.to(grad_y.dtype)
     if needs_bias:
         grad_bias = grad_y.reshape(-1, grad_y.shape[-1]).sum(0)
-    return grad_x, None, None, None, grad_bias, None, None
+    return grad_x, None, None, None, grad_bias, None, None, None
 
 
 torch.library.register_autograd("fairopt::quantized_linear", _linear_backward, setup_context=_save_weight)

@@ -1,6 +1,7 @@
 // The C doors of libfairopt_cuda.so. Both sides are built from this header; kCudaAbi tells a stale library apart.
 // A launcher returns a cudaError_t, leaves the caller's current device as it was and never allocates or waits.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "fairopt/cuda.h"
@@ -9,7 +10,7 @@
 
 namespace fairopt::cuda {
 
-inline constexpr int kCudaAbi = 3;  // raise with every change of a signature or a struct below
+inline constexpr int kCudaAbi = 4;  // raise with every change of a signature or a struct below
 
 struct Probe {
   int devices = 0;
@@ -40,5 +41,8 @@ FAIROPT_CUDA_DOOR int fairopt_cuda_quantize(const void* source, fairopt::DType d
                                             const fairopt::QuantizedBuffers* out, int device, void* stream);
 FAIROPT_CUDA_DOOR int fairopt_cuda_dequantize(const fairopt::QuantizedView* in, const fairopt::QuantizedLayout* layout,
                                               void* target, fairopt::DType dtype, int device, void* stream);
+FAIROPT_CUDA_DOOR std::size_t fairopt_cuda_planes_bytes(const fairopt::QuantizedLayout* layout, std::int64_t m);
+FAIROPT_CUDA_DOOR int fairopt_cuda_planes_linear(const fairopt::cuda::QuantizedLinearArgs* args, int planes,
+                                                 void* workspace, int device, void* stream);
 FAIROPT_CUDA_DOOR int fairopt_cuda_quantized_linear(const fairopt::cuda::QuantizedLinearArgs* args, int device,
                                                     void* stream);

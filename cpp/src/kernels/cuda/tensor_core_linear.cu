@@ -81,18 +81,14 @@ struct PairTable {
       for (int i = 0; i < kCopies; ++i) entries[byte * kCopies + (threadIdx.x + i) % kCopies] = entry;
     }
   }
-  /// Entries of a byte lie 128 bytes from those of the next: a shift, a mask and an or make the address.
-  __device__ __forceinline__ Entry at(std::uint32_t word, int byte) const {
-    const std::uint32_t shifted = byte == 0 ? word << 7 : word >> (8 * byte - 7);
-    const std::uint32_t offset = (shifted & 0x7f80u) | threadIdx.x % kCopies * sizeof(Entry);
-    return *reinterpret_cast<const Entry*>(reinterpret_cast<const char*>(entries) + offset);
-  }
   /// The values of pair `i` of a thread's columns.
   __device__ __forceinline__ Entry pair(const std::uint32_t* words, int i) const {
+    const Entry* mine = entries + threadIdx.x % kCopies;
     if constexpr (kBits == 4) {
-      return at(words[i / 4], i % 4);
+      return mine[(words[i / 4] >> 8 * (i % 4) & 0xff) * kCopies];
     } else {
-      const Entry low = at(words[i / 2], 2 * (i % 2)), high = at(words[i / 2], 2 * (i % 2) + 1);
+      const Entry low = mine[(words[i / 2] >> 16 * (i % 2) & 0xff) * kCopies];
+      const Entry high = mine[(words[i / 2] >> (16 * (i % 2) + 8) & 0xff) * kCopies];
       return {{low.terms[0] | high.terms[0] << 16}};
     }
   }
