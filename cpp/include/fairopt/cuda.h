@@ -45,7 +45,7 @@ struct QuantizedLinearArgs {
 };
 /// Up to so many rows of x any operands have a kernel of their own, and 16-bit x up to so many on the tensor cores.
 inline constexpr std::int64_t kMaxVectorRows = 8;
-inline constexpr std::int64_t kMaxTensorCoreRows = 64;
+inline constexpr std::int64_t kMaxTensorCoreRows = 48;
 
 /// Whether a kernel reads the codes as it multiplies. Without one, callers dequantise and multiply densely.
 bool has_fused_kernel(const QuantizedLinearArgs& args);
