@@ -59,8 +59,7 @@ def compress(
 
     Raises:
         InputError: for a recipe that cannot be read or does not fit the model, weights that are not finite, a model
-            that is compressed already, or calibration that is missing or does not fit the model. Nothing has been
-            computed by then.
+            that is compressed already, or calibration that is missing or does not fit. Nothing is computed by then.
     """
     recipe = parse(recipe)
     if record.has_record(model):
