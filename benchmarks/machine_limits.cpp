@@ -1,6 +1,7 @@
 // What the machine can do at most, as torch operators, so that a limit is measured with the threads of the measured
 // thing: a pass that only reads, and a loop that only multiplies and adds. Built by machine_limits.py with
 // -march=native; no part of the package.
+#include <sys/mman.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -44,6 +45,15 @@ int64_t read_pass(const Tensor& buffer) {
   return total;
 }
 
+/// Asks for pages of 2 MB under an untouched buffer, as packed weights do: 4 KB pages would slow the reading down.
+void prefer_huge_pages(const Tensor& buffer) {
+  constexpr uintptr_t kPage = uintptr_t{1} << 21;
+  const auto memory = reinterpret_cast<uintptr_t>(buffer.mutable_data_ptr());
+  const uintptr_t begin = (memory + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (memory + static_cast<uintptr_t>(buffer.numel() * buffer.element_size())) / kPage * kPage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
 /// Runs `steps` rounds of fused multiply-adds on every thread and returns their number of floating-point operations.
 int64_t fma_pass(int64_t steps) {
   std::atomic<int64_t> operations = 0;
@@ -69,7 +79,11 @@ int64_t fma_pass(int64_t steps) {
 
 STABLE_TORCH_LIBRARY(fairopt_limits, m) {
   m.def("read_pass(Tensor buffer) -> int");
+  m.def("prefer_huge_pages(Tensor(a!) buffer) -> ()");
   m.def("fma_pass(int steps) -> int");
 }
-STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CPU, m) { m.impl("read_pass", TORCH_BOX(&read_pass)); }
+STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CPU, m) {
+  m.impl("read_pass", TORCH_BOX(&read_pass));
+  m.impl("prefer_huge_pages", TORCH_BOX(&prefer_huge_pages));
+}
 STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CompositeExplicitAutograd, m) { m.impl("fma_pass", TORCH_BOX(&fma_pass)); }

@@ -34,6 +34,13 @@ def read_pass(buffer: torch.Tensor) -> None:
     torch.ops.fairopt_limits.read_pass(buffer)
 
 
+def bytes_to_read(size: int) -> torch.Tensor:
+    """A buffer of bytes for :func:`read_pass`, on pages as large as the system gives."""
+    buffer = torch.empty(size, dtype=torch.uint8)
+    torch.ops.fairopt_limits.prefer_huge_pages(buffer)
+    return buffer.fill_(1)
+
+
 def fma_pass(steps: int) -> int:
     """Fused multiply-adds from registers on every thread; returns how many floating-point operations they were."""
     return int(torch.ops.fairopt_limits.fma_pass(steps))

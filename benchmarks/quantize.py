@@ -169,7 +169,7 @@ def main() -> None:
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
     with torch.inference_mode():
         everybody = contenders(rows, cols)
-        memory = torch.ones(max(c.bytes for c in everybody) + 2 * machine_limits.last_level_cache(), dtype=torch.uint8)
+        memory = machine_limits.bytes_to_read(max(c.bytes for c in everybody))
         for c in everybody:
             c.calls[0]()
         for turn in track(range(3 if arguments.quick else arguments.turns), description="turns", transient=True):

@@ -52,7 +52,7 @@ class Memory:
     """Bytes that no cache holds: every pass goes on where the last one ended."""
 
     def __init__(self, size: int) -> None:
-        self.bytes = torch.ones(size, dtype=torch.uint8)
+        self.bytes = machine_limits.bytes_to_read(size)
         self.position = 0
 
     def read_seconds(self, size: int) -> float:
