@@ -1,7 +1,7 @@
 // Dot products of int8 rows on the avx2 level: widened to 16 bits, for pairs of products of 8 bits can exceed what
 // vpmaddubsw adds up. Included inside an anonymous namespace.
 
-constexpr int kInt8Rows = 2, kInt8Tokens = 4;
+constexpr int kInt8Rows = 2, kInt8Tokens = 2;
 constexpr std::int32_t kInt8Shift = 0;
 
 inline __m256i load_int8_as_int16(const std::int8_t* p) {
