@@ -110,7 +110,10 @@ def test_one_benchmark_at_other_levels_and_one_of_your_own(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nonsense"], "kind must be one of benchmarks, metrics, suites, scorers, recipes, formats, got 'nonsense'"),
+        (
+            ["nonsense"],
+            "kind must be one of benchmarks, metrics, suites, scorers, recipes, formats, layouts, got 'nonsense'",
+        ),
         (["recipies"], "did you mean recipes?"),
         (["formats", "nf4"], "name must follow benchmarks, suites or metrics, got formats nf4"),
         (["suite", "nonsense"], "suite: name must be one of smoke"),

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import tiny_models
 import torch
 import weight_formats
 from torch import nn
@@ -229,3 +230,46 @@ def test_json_that_is_no_record_is_refused() -> None:
     for text in ("", "[]", "{}", '{"layers": {}, "colour": 1}'):
         with pytest.raises(InputError, match="record: text must be the JSON of a Record"):
             Record.from_json(text)
+
+
+def test_embeddings_are_reached_by_their_full_name(tmp_path: Path) -> None:
+    from fairopt.nn import QuantizedEmbedding
+
+    model = tiny_models.llama(tied=False)
+    compressed = fairopt.compress(model, "nf4:block=32;model.embed_tokens=int8:g=32")
+    table = compressed.get_submodule("model.embed_tokens")
+    assert isinstance(table, QuantizedEmbedding)
+    assert not isinstance(
+        fairopt.compress(model, "nf4:block=32;*=int8:g=32").get_submodule("model.embed_tokens"), QuantizedEmbedding
+    )
+    assert fairopt.record(compressed).layers["model.embed_tokens"].bits_per_weight == 9
+    fairopt.save(compressed, tmp_path)
+    assert torch.equal(tiny_models.logits(fairopt.load(tmp_path)), tiny_models.logits(compressed))
+    with pytest.raises(InputError, match="an embedding must be pruned or rounded to nearest"):
+        fairopt.compress(model, "nf4:block=32;model.embed_tokens=hqq:int4,g=32")
+
+
+def test_a_tied_table_that_is_quantised_leaves_the_head_its_weight(tmp_path: Path) -> None:
+    model = tiny_models.llama(tied=True)
+    compressed = fairopt.compress(model, "nf4:block=32;model.embed_tokens=int8:g=32")
+    assert torch.equal(compressed.lm_head.weight, model.lm_head.weight)
+    assert not compressed.config.tie_word_embeddings
+    fairopt.save(compressed, tmp_path)
+    assert torch.equal(tiny_models.logits(fairopt.load(tmp_path)), tiny_models.logits(compressed))
+
+
+def test_the_worst_groups_of_columns_can_have_more_bits(tmp_path: Path) -> None:
+    from fairopt.nn import ColumnSplitLinear
+
+    model = tiny_models.llama()
+    up = model.get_submodule("model.layers.0.mlp.up_proj")
+    up.weight.data[:, 32:48] *= 50  # the third of four groups
+    mixed, plain = (fairopt.compress(model, recipe) for recipe in ("int4:g=16,int8=0.25", "int4:g=16"))
+    layer = mixed.get_submodule("model.layers.0.mlp.up_proj")
+    assert isinstance(layer, ColumnSplitLinear)
+    assert layer.columns[:16].tolist() == list(range(32, 48))
+    lost = [(m.get_submodule("model.layers.0.mlp.up_proj").dense_weight() - up.weight).norm() for m in (mixed, plain)]
+    assert lost[0] < 0.1 * lost[1]
+    assert layer.bits_per_weight < 8.5  # indices of columns included
+    fairopt.save(mixed, tmp_path)
+    assert torch.equal(tiny_models.logits(fairopt.load(tmp_path)), tiny_models.logits(mixed))

@@ -175,7 +175,7 @@ def test_a_dense_model_is_not_taken_for_a_compressed_one(tmp_path: Path) -> None
         ("smoothquant+w8a8", "must need no calibration and only one layer at a time .*, got 'smoothquant.w8a8'"),
         ("nf5", "step must be one of"),
         ("nf4:block=80", "block must divide K = 64"),
-        ("nf4;keep=nothing", "keep must match a linear layer, got 'nothing'"),
+        ("nf4;keep=nothing", "keep must match a layer, got 'nothing'"),
     ],
 )
 def test_recipes_that_cannot_be_applied_while_loading(recipe: str, message: str, tmp_path: Path) -> None:

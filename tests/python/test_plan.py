@@ -53,9 +53,7 @@ def test_without_a_first_chain_only_overridden_layers_are_compressed() -> None:
 def test_a_tied_layer_is_reached_by_its_full_name_only() -> None:
     assert "head" in planned("magnitude:0.5;head=nf4")
     assert "head" not in planned("magnitude:0.5;*=nf4:pad")
-    with pytest.raises(
-        InputError, match=r"override must match a linear layer, got 'hea\*=nf4' \(write 'head' in full\)"
-    ):
+    with pytest.raises(InputError, match=r"override must match a layer, got 'hea\*=nf4' \(write 'head' in full\)"):
         planned("magnitude:0.5;hea*=nf4")
 
 
@@ -80,11 +78,12 @@ def test_subclasses_of_linear_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ("nf4;keep=lm_head", "keep must match a linear layer, got 'lm_head'; did you mean head?"),
-        ("nf4;*.gate=int8", "override must match a linear layer, got '*.gate=int8'; the model has blocks.0.up, "
-                            "blocks.0.down, blocks.1.up and 3 more"),
+        ("nf4;keep=lm_head", "keep must match a layer, got 'lm_head'; did you mean head?"),
+        ("nf4;*.gate=int8", "override must match a layer, got '*.gate=int8'; the model has embed, blocks.0.up, "
+                            "blocks.0.down and 4 more"),
         ("nf4;keep=*", "model must have a linear layer that 'nf4;keep=*' applies to, got blocks.0.up, blocks.0.down, "
-                       "blocks.1.up and 3 more (the output head and tied layers stay dense unless named in full)"),
+                       "blocks.1.up and 3 more (the output head, embeddings and tied layers stay dense unless "
+                       "named in full)"),
         ("nf4:block=32;keep=blocks.*",
          "block must divide K = 40 of 'narrow', got 32 (choose another, or allow a short last block with 'pad')"),
         ("magnitude:3:16;keep=blocks.*",

@@ -39,6 +39,7 @@ def only(*steps: Step) -> Recipe:
         ("nf4", only(NF4)),
         ("nf4:block=64,dq", only(Quantize("nf4", 64, double_quant=True))),
         ("fp8", only(Quantize("fp8", None))),
+        ("int4:g=32,int8=0.05", only(Quantize("int4_sym", 32, int8_share=0.05))),
         ("int3", only(Quantize("int3_sym", 128))),
         ("int8:row", only(Quantize("int8", None))),
         ("int4:sym_signed8,g=32", only(Quantize("int4_sym_signed8", 32))),
@@ -107,6 +108,7 @@ formats = st.sampled_from(sorted(WORD_OF_FORMAT))
 quantizers = (
     st.builds(Quantize, formats, st.none() | blocks, st.booleans(), st.booleans(), solvers)
     | st.builds(Quantize, st.sampled_from(["int2_asym_float", "int4_asym_float"]), blocks, solver=st.just(Hqq(0.5)))
+    | st.builds(Quantize, formats, blocks, st.booleans(), int8_share=st.sampled_from([0.05, 0.5]))
     | st.just(DynamicInt8())
     | st.builds(LlmInt8, st.sampled_from([6.0, 5.5, 100.0]))
 )
@@ -168,11 +170,11 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
             f"step must be one of {', '.join(sorted(WORDS))}, got 'nf5' at column 1 of 'nf5'; "
             "did you mean nf4 or int5?",
         ),
-        ("nf4:g=32", "nf4 option must be one of block=, dq, pad, row, got 'g' at column 5 of 'nf4:g=32'"),
+        ("nf4:g=32", "nf4 option must be one of block=, dq, int8=, pad, row, got 'g' at column 5 of 'nf4:g=32'"),
         (
             "magnitude:0.5+int4:asim",
-            "int4 option must be one of asym, asym_float, dq, g=, pad, row, sym, sym_7, sym_no_clip, sym_signed8, "
-            "tinygemm, got 'asim' at column 20 of 'magnitude:0.5+int4:asim'; did you mean asym or sym?",
+            "int4 option must be one of asym, asym_float, dq, g=, int8=, pad, row, sym, sym_7, sym_no_clip, "
+            "sym_signed8, tinygemm, got 'asim' at column 20 of 'magnitude:0.5+int4:asim'; did you mean asym or sym?",
         ),
         ("int4:g=32,g=64", "int4 option must be given once, got 'g' at column 11 of 'int4:g=32,g=64'"),
         ("int4:sym,asym", "int4 option must be given once, got 'asym' at column 10 of 'int4:sym,asym'"),
@@ -180,6 +182,8 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
         ("nf4:block=60", "nf4 block must be a multiple of 16 from 16, got 60 at column 1 of 'nf4:block=60'"),
         ("int8:g=0", "int8 g must be a multiple of 16 from 16, got 0 at column 1 of 'int8:g=0'"),
         ("int8:g=32,row", "int8 option must be given once, got 'row' at column 11 of 'int8:g=32,row'"),
+        ("int4:int8=x", "int4 int8 must be a share of the groups (0.05), got 'x' at column 6 of 'int4:int8=x'"),
+        ("int4:int8=1", "int8 share must be at least 0 and below 1, got 1.0 at column 1 of 'int4:int8=1'"),
         ("gptq", f"gptq format must be one of {', '.join(QUANTIZERS)}, got nothing at column 5 of 'gptq'"),
         ("gptq:int4,damp=x", "gptq damp must be a number, got 'x' at column 1 of 'gptq:int4,damp=x'"),
         ("awq:int4,clip=no", "awq clip must be one of true, false, got 'no' at column 1 of 'awq:int4,clip=no'"),
@@ -187,7 +191,7 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
         ("hadamard", "hadamard must be followed by a quantiser, got nothing after it at column 1 of 'hadamard'"),
         ("kv4:residual=9", "kv4 residual must be a multiple of group = 64, got 9 at column 1 of 'kv4:residual=9'"),
         ("kv4+nf4", "text must be '+' or ';' or the end, got '+' at column 4 of 'kv4+nf4'"),
-        ("nf4:pad=1", "nf4 option must be one of block=, dq, pad, row, got 'pad' at column 5 of 'nf4:pad=1'"),
+        ("nf4:pad=1", "nf4 option must be one of block=, dq, int8=, pad, row, got 'pad' at column 5 of 'nf4:pad=1'"),
         (
             "magnitude",
             "magnitude amount must be a ratio (0.5) or n:m (2:4), got 'magnitude' at column 1 of 'magnitude'",

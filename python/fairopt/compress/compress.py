@@ -15,7 +15,7 @@ from fairopt.compress import kv_cache, record
 from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.driver import Solution, solve_blocks
-from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers, untie
+from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, untie
 from fairopt.compress.plan import plan
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.compress.recipe_text import parse
@@ -70,7 +70,10 @@ def compress(
     model = rotated(model, chains, seed)
     if any(map(needs_calibration, chains.values())):
         tokens = Calibration.for_model(model, required(calibration, "compress", recipe), tokenizer=tokenizer, seed=seed)
-        solution = solve_blocks(model, chains, tokens, seed=seed, resume=resume)
+        tables = {name: chain for name, chain in chains.items() if isinstance(model.get_submodule(name), nn.Embedding)}
+        others = {name: chain for name, chain in chains.items() if name not in tables}
+        solution = solve_blocks(model, others, tokens, seed=seed, resume=resume)
+        solution.modules.update(_solve_layers(model, tables, seed).modules)
     else:
         tokens, solution = None, _solve_layers(model, chains, seed)
     _warn_of_few_tokens(model, chains, solution.reports)
@@ -96,7 +99,7 @@ def _put_together(model: Model, chains: Mapping[str, Chain], recipe: Recipe, sol
 def _solve_layers(model: nn.Module, chains: Mapping[str, Chain], seed: int) -> Solution:
     """Layer by layer: none of the chains looks at activations."""
     solution = Solution({}, {}, {})
-    layers = linear_layers(model)
+    layers = compressible_layers(model)
     with torch.no_grad(), progress("compress", len(chains), "layers") as advance:
         for name, chain in chains.items():
             solution.modules[name], solution.reports[name] = compress_layer(layers[name], chain, seed)

@@ -10,7 +10,7 @@ from fairopt.compress.layers import dense_weight, with_dense_weight
 from fairopt.compress.recipe import Chain, DynamicInt8, KeepNOfM, LlmInt8, Magnitude, Quantize
 from fairopt.compress.solvers import layer_solver
 from fairopt.compress.solvers.base import Solved, Statistics
-from fairopt.nn import DynamicInt8Linear, LlmInt8Linear, QuantizedLinear
+from fairopt.nn import ColumnSplitLinear, DynamicInt8Linear, LlmInt8Linear, QuantizedEmbedding, QuantizedLinear
 
 
 def compress_layer(layer: nn.Module, chain: Chain, seed: int = 0) -> tuple[nn.Module, dict[str, float]]:
@@ -48,12 +48,20 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
     quantizer = chain.quantizer
     if quantizer is None:
         return layer
+    if isinstance(layer, nn.Embedding):
+        assert isinstance(quantizer, Quantize)
+        pad = quantizer.pad or quantizer.block is None
+        return QuantizedEmbedding.from_embedding(
+            layer, quantizer.format, quantizer.block_of(layer.embedding_dim), pad=pad
+        )
     weight, bias = dense_weight(layer), layer.bias
     assert bias is None or isinstance(bias, torch.Tensor)
     if isinstance(quantizer, DynamicInt8):
         return DynamicInt8Linear.from_weight(weight, bias)
     if isinstance(quantizer, LlmInt8):
         return LlmInt8Linear.from_weight(weight, bias, threshold=quantizer.threshold)
+    if quantizer.int8_share:
+        return _split(weight, bias, quantizer)
     k = weight.shape[1]
     block = quantizer.block_of(k)
     format, nested = quantizer.format, quantizer.double_quant
@@ -62,6 +70,19 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
         return QuantizedLinear.from_weight(weight, bias, format, block, pad=pad, double_quant=nested)
     rows = solved.codes, solved.scales, solved.zeros
     return QuantizedLinear.from_codes(*rows, bias, format, block, k, order=solved.order, double_quant=nested)
+
+
+def _split(weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize) -> ColumnSplitLinear:
+    """The groups of columns with the largest squared error in int8, the others in the format of the recipe."""
+    k = weight.shape[1]
+    block = quantizer.block_of(k)
+    rounded = QuantizedLinear.from_weight(weight, None, quantizer.format, block, pad=quantizer.pad).dense_weight()
+    group_of = torch.arange(k) // block
+    lost = torch.zeros(-(-k // block)).index_add_(0, group_of, (rounded - weight.float()).cpu().square().sum(0))
+    worst = torch.topk(lost, max(1, round(quantizer.int8_share * len(lost)))).indices
+    fine = torch.isin(group_of, worst)
+    parts = [(fine.nonzero()[:, 0], "int8", block), ((~fine).nonzero()[:, 0], quantizer.format, block)]
+    return ColumnSplitLinear.from_weight(weight, bias, [part for part in parts if len(part[0])], pad=quantizer.pad)
 
 
 def _keep_mask(weight: torch.Tensor, step: Magnitude) -> torch.Tensor:

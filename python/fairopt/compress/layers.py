@@ -25,14 +25,24 @@ def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
     return {name: module for name, module in model.named_modules() if type(module) is nn.Linear or _is_conv1d(module)}
 
 
+def compressible_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Name -> layer, in the model's order: the linear layers, and tables of ``nn.Embedding``."""
+    linear = linear_layers(model)
+    return {name: m for name, m in model.named_modules() if name in linear or type(m) is nn.Embedding}
+
+
 def dense_by_default(model: nn.Module) -> set[str]:
-    """Names of the linear layers that a recipe leaves alone unless it names them: output head, and whatever is tied."""
+    """Names of the layers that a recipe leaves alone unless it names them: output head, embeddings, what is tied."""
     owners: dict[int, int] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
             owners[id(parameter)] = owners.get(id(parameter), 0) + 1
     head = getattr(model, "get_output_embeddings", lambda: None)()
-    return {name for name, layer in linear_layers(model).items() if layer is head or owners[id(layer.weight)] > 1}
+    return {
+        name
+        for name, layer in compressible_layers(model).items()
+        if layer is head or isinstance(layer, nn.Embedding) or owners[id(layer.weight)] > 1
+    }
 
 
 def dense_weight(layer: nn.Module) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fairopt.compress import kv_cache
-from fairopt.compress.layers import dense_by_default, dense_weight, linear_layers
+from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, linear_layers
 from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe, Step, Transform
 from fairopt.compress.solver_options import Hqq, RangeSearch, Rtn
 from fairopt.errors import InputError
@@ -22,13 +22,14 @@ _LAYER_SOLVERS = (Rtn, RangeSearch, Hqq)  # those that see a weight and nothing 
 def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
     """Layer name -> chain, in the model's order; layers that stay as they are do not appear.
 
-    The output head and tied layers stay dense unless an override gives their full name. ``keep`` beats everything, and
-    of several overrides that match a layer the last one wins. Raises :class:`~fairopt.errors.InputError` for a glob
-    that matches nothing, no layer left to compress (unless the recipe is a cache alone), a block or m that does not
-    divide a layer's K, weights that are not finite numbers of a supported type, or a model that cannot have the cache.
+    The output head, embeddings and tied layers stay dense unless an override gives their full name. ``keep`` beats
+    everything, and of several overrides that match a layer the last one wins. Raises
+    :class:`~fairopt.errors.InputError` for a glob that matches nothing, no layer left to compress (unless the recipe is
+    a cache alone), a block or m that does not divide a layer's K, weights that are not finite numbers of a supported
+    type, or a model that cannot have the cache.
     Weights on the meta device are left to :func:`check_finite`, once read.
     """
-    layers = linear_layers(model)
+    layers = compressible_layers(model)
     dense = dense_by_default(model)
     _check_keep(recipe, layers)
     _check_overrides(recipe, layers, dense)
@@ -37,11 +38,13 @@ def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
         kv_cache.check(model, recipe.kv_cache)
     if not chains and (recipe.chain or recipe.overrides):
         raise InputError(
-            f"compress: model must have a linear layer that '{recipe}' applies to, got {_names(layers)}"
-            " (the output head and tied layers stay dense unless named in full)"
+            f"compress: model must have a linear layer that '{recipe}' applies to, got {_names(linear_layers(model))}"
+            " (the output head, embeddings and tied layers stay dense unless named in full)"
         )
     for name, chain in chains.items():
         _check_layer(name, dense_weight(layers[name]), chain)
+        if isinstance(layers[name], nn.Embedding):
+            _check_embedding(name, chain)
     return chains
 
 
@@ -61,7 +64,7 @@ def _chain_of(name: str, recipe: Recipe, dense: bool) -> Chain | None:
 def _check_keep(recipe: Recipe, layers: Iterable[str]) -> None:
     for glob in recipe.keep:
         if not any(fnmatchcase(name, glob) for name in layers):
-            raise InputError(f"compress: keep must match a linear layer, got {glob!r}{_near(glob, layers)}")
+            raise InputError(f"compress: keep must match a layer, got {glob!r}{_near(glob, layers)}")
 
 
 def _check_overrides(recipe: Recipe, layers: Iterable[str], dense: set[str]) -> None:
@@ -69,7 +72,7 @@ def _check_overrides(recipe: Recipe, layers: Iterable[str], dense: set[str]) -> 
         if not any(_applies(override.glob, name, name in dense) for name in layers):
             only_dense = [name for name in layers if fnmatchcase(name, override.glob)]
             hint = f" (write '{only_dense[0]}' in full)" if only_dense else _near(override.glob, layers)
-            raise InputError(f"compress: override must match a linear layer, got '{override}'{hint}")
+            raise InputError(f"compress: override must match a layer, got '{override}'{hint}")
 
 
 def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
@@ -89,6 +92,13 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
             )
     if weight.device.type != "meta":
         check_finite(name, weight)
+
+
+def _check_embedding(name: str, chain: Chain) -> None:
+    step = chain.quantizer
+    plain = isinstance(step, Quantize) and isinstance(step.solver, Rtn) and not (step.double_quant or step.int8_share)
+    if any(isinstance(each, Transform) for each in chain.steps) or not (step is None or plain):
+        raise InputError(f"compress: an embedding must be pruned or rounded to nearest, got '{chain}' for '{name}'")
 
 
 def check_finite(name: str, weight: torch.Tensor) -> None:

@@ -12,9 +12,15 @@ from typing import Any
 from torch import nn
 
 from fairopt.compress import kv_cache
-from fairopt.compress.layers import dense_weight, linear_layers
+from fairopt.compress.layers import compressible_layers, dense_weight
 from fairopt.errors import InputError
-from fairopt.nn import DynamicInt8Linear, LlmInt8Linear, QuantizedLinear
+from fairopt.nn import (
+    ColumnSplitLinear,
+    DynamicInt8Linear,
+    LlmInt8Linear,
+    QuantizedEmbedding,
+    QuantizedLinear,
+)
 
 METHOD = "fairopt"
 VERSION = 1
@@ -22,18 +28,30 @@ _KEYS = {"quant_method", "version", "recipe", "layers"}
 _CACHE = "kv_cache"  # where keys and values are quantised
 # Modules that a folder can hold in the place of a linear layer. Each is made by (in_features, out_features, bias,
 # **options, device, dtype) and says its options as JSON values; a layer that names no class is the first.
-CLASSES = {cls.__name__: cls for cls in (QuantizedLinear, DynamicInt8Linear, LlmInt8Linear)}
+CLASSES: dict[str, type[nn.Module]] = {
+    cls.__name__: cls
+    for cls in (QuantizedLinear, DynamicInt8Linear, LlmInt8Linear, ColumnSplitLinear, QuantizedEmbedding)
+}
 _CLASS = "class"
 
 
 def describe(model: nn.Module, recipe: str) -> dict[str, Any] | None:
     """The JSON object that :func:`put_layers` reads; None where nothing is quantised."""
-    layers = {name: _spec(module) for name, module in model.named_modules() if type(module) in CLASSES.values()}
+    layers = {name: _spec(module) for name, module in stored_layers(model).items()}
     cache = kv_cache.describe(model)
     if not layers and cache is None:
         return None
     described = {"quant_method": METHOD, "version": VERSION, "recipe": recipe, "layers": layers}
     return described if cache is None else {**described, _CACHE: cache}
+
+
+def stored_layers(model: nn.Module) -> dict[str, Any]:
+    """Name -> module of each class that a folder can hold; not the parts that one of them is made of."""
+    found: dict[str, Any] = {}
+    for name, module in model.named_modules():
+        if type(module) in CLASSES.values() and not any(name.startswith(f"{outer}.parts.") for outer in found):
+            found[name] = module
+    return found
 
 
 def check(quantization: Mapping[str, Any], where: str) -> None:
@@ -60,11 +78,13 @@ def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) ->
     is no linear layer of ``model``, and a format or block that does not exist.
     """
     check(quantization, where)
-    layers = linear_layers(model)
+    layers = compressible_layers(model)
     replacements = {}
     for name, spec in quantization["layers"].items():
         if name not in layers:
-            raise InputError(f"load: layer must be a linear one of {type(model).__name__}, got {name!r} in '{where}'")
+            raise InputError(
+                f"load: layer must be a linear one or an embedding of {type(model).__name__}, got {name!r} in '{where}'"
+            )
         try:
             replacements[name] = _empty(layers[name], spec)
         except (ValueError, RuntimeError, TypeError) as error:
@@ -84,10 +104,15 @@ def _spec(module: Any) -> dict[str, Any]:
 
 
 def _empty(layer: nn.Module, spec: Mapping[str, Any]) -> nn.Module:
-    weight, bias = dense_weight(layer), layer.bias
+    weight = dense_weight(layer)
     n, k = weight.shape
     cls: Any = CLASSES[spec.get(_CLASS, QuantizedLinear.__name__)]
     options = {name: value for name, value in spec.items() if name != _CLASS}
+    if isinstance(layer, nn.Embedding) != (cls is QuantizedEmbedding):
+        raise TypeError(f"a {type(layer).__name__} cannot be a {cls.__name__}")
+    if isinstance(layer, nn.Embedding):
+        return QuantizedEmbedding(n, k, layer.padding_idx, **options, device="meta", dtype=weight.dtype)
+    bias = layer.bias
     empty: nn.Module = cls(k, n, bias is not None, **options, device="meta", dtype=weight.dtype)
     return empty
 

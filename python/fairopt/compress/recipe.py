@@ -60,6 +60,7 @@ class Quantize:
     pad: bool = False  # allow a short last block where `block` does not divide K
     double_quant: bool = False  # store the scales in 8 bits
     solver: Solver = field(default_factory=Rtn)
+    int8_share: float = 0.0  # of the groups of columns, those that rounding hurts most: they are stored in int8
 
     def __post_init__(self) -> None:
         if self.format not in WORD_OF_FORMAT:
@@ -69,6 +70,10 @@ class Quantize:
                 f"recipe: {WORD_OF_FORMAT[self.format]} {self._entry.block_option} must be a multiple of 16 "
                 f"from {_MIN_BLOCK}, got {self.block}"
             )
+        if not 0 <= self.int8_share < 1:
+            raise InputError(f"recipe: int8 share must be at least 0 and below 1, got {self.int8_share}")
+        if self.int8_share and (self.block is None or self.double_quant or not isinstance(self.solver, Rtn)):
+            raise InputError("recipe: int8 share must go with groups, without dq and without a solver, got another")
         if isinstance(self.solver, Hqq) and not self.format.endswith("_asym_float"):
             raise InputError(f"recipe: hqq format must have float zero points, got {self.format!r}")
         if isinstance(self.solver, SignRound) and not self.format.startswith("int"):
@@ -90,6 +95,7 @@ class Quantize:
         if self.format != default_format(word, type(self.solver)):
             options.append(next(option for option, format in entry.dialects.items() if format == self.format))
         options += ["pad"] * self.pad + ["dq"] * self.double_quant
+        options += [f"int8={self.int8_share}"] if self.int8_share else []
         if not isinstance(self.solver, Rtn):
             return f"{self.solver.word}:" + ",".join([word, *options, *options_text(self.solver)])
         return word + (":" + ",".join(options) if options else "")

@@ -175,15 +175,20 @@ class _Parser:
         entry = QUANTIZERS[word.text]
         dialects = tuple(filter(None, entry.dialects))
         same = {**dict.fromkeys(dialects, "dialect"), "row": entry.block_option, "pad": "pad", "dq": "dq"}
-        given = self._options(word, same, (entry.block_option, *option_names(solver)), mark)
+        given = self._options(word, same, (entry.block_option, "int8", *option_names(solver)), mark)
         format, block = default_format(word.text, solver), entry.block
         if "dialect" in given:
             format = entry.dialects[given.pop("dialect").name.text]
         if (option := given.pop(entry.block_option, None)) is not None:
             block = None if option.name.text == "row" else self._number(word, option)
         pad, double_quant = given.pop("pad", None) is not None, given.pop("dq", None) is not None
+        share = 0.0
+        if (option := given.pop("int8", None)) is not None:
+            if not re.fullmatch(r"\d*\.?\d+", option.value):
+                raise self._error(option.name, f"{word.text} int8", "a share of the groups (0.05)", option.value)
+            share = float(option.value)
         chosen = read_options(solver, {name: option.value for name, option in given.items()})
-        return Quantize(format, block, pad, double_quant, chosen)
+        return Quantize(format, block, pad, double_quant, chosen, share)
 
     def _options(
         self, word: _Token, flags: Mapping[str, str], valued: tuple[str, ...], mark: str = ":"

@@ -19,7 +19,7 @@ from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.errors import InputError
-from fairopt.nn import QuantizedLinear, StoredLinear
+from fairopt.nn import QuantizedLinear, StoredLayer
 
 _ATTRIBUTE = "_fairopt_record"
 
@@ -191,7 +191,7 @@ def summarise(
 
 def describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] | None) -> LayerRecord:
     """What a record says of one compressed layer."""
-    if isinstance(layer, StoredLinear):
+    if isinstance(layer, StoredLayer):
         weight, bits = layer.dense_weight(), layer.bits_per_weight
     else:
         weight = dense_weight(layer)

@@ -146,7 +146,7 @@ class _CompressOnLoad(ConversionOps):
 
 
 def _quantized(model: nn.Module) -> list[tuple[str, Any]]:
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, _CLASSES)]
+    return list(quantization_config.stored_layers(model).items())
 
 
 def _tie(model: Any) -> None:

@@ -189,7 +189,7 @@ def hash_weights(model: Any) -> str:
     """
     import torch
 
-    from fairopt.nn import StoredLinear
+    from fairopt.nn import StoredLayer
     from fairopt.nn.attached_cache import attached_cache
 
     digest = hashlib.sha256()
@@ -199,7 +199,7 @@ def hash_weights(model: Any) -> str:
     if cache is not None:
         digest.update(f"\nkeys and values in {cache}\n".encode())
     for name, module in model.named_modules():
-        if isinstance(module, StoredLinear):
+        if isinstance(module, StoredLayer):
             digest.update(f"\n{name} {type(module).__name__} {module.options()}\n".encode())
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for name, tensor in sorted(tensors.items()):

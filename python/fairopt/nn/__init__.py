@@ -20,12 +20,13 @@ __all__ = [
     "QuantizedCache",
     "QuantizedEmbedding",
     "QuantizedLinear",
-    "StoredLinear",
+    "StoredLayer",
     "pack",
     "set_matmul_mode",
 ]
 
-StoredLinear: TypeAlias = QuantizedLinear | DynamicInt8Linear  # what stands for a linear layer with quantised weights
+# What stands for a linear layer or an embedding with quantised weights.
+StoredLayer: TypeAlias = QuantizedLinear | DynamicInt8Linear | ColumnSplitLinear | QuantizedEmbedding
 
 
 def __getattr__(name: str) -> Any:
