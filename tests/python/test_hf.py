@@ -218,7 +218,11 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, caplog: pytest.LogC
         ('"version": 1', '"version": 2', "must have quant_method 'fairopt' version 1, got .* version 2"),
         ('"block"', '"blocks"', "layer '.*' must have options that its class knows: .* 'blocks'"),
         ('"layers": {', '"magic": 1, "layers": {', "must have the keys layers, quant_method, .*, got layers, magic"),
-        ("layers.0.mlp.up", "layers.0.mlp.pu", "layer must be a linear one of LlamaForCausalLM, got '.*pu_proj'"),
+        (
+            "layers.0.mlp.up",
+            "layers.0.mlp.pu",
+            "layer must be a linear one or an embedding of LlamaForCausalLM, got '.*pu_proj'",
+        ),
     ],
 )
 def test_configs_that_are_not_ours_are_refused(old: str, new: str, message: str, tmp_path: Path) -> None:

@@ -19,6 +19,6 @@ def trim() -> None:
 @cache
 def _malloc_trim() -> Callable[[int], object]:
     try:
-        return ctypes.CDLL(None).malloc_trim  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # not glibc
         return lambda keep: None

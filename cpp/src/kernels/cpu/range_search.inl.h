@@ -34,33 +34,63 @@ inline F32 power(F32 x, F32 exponent) {
   return as_float(as_int(exp) + shift_left<23>(whole));
 }
 
-// Sixteen running sums in one order for every level: a tree.
-inline float sum_in_order(const F32 (&sums)[16 / F32::kWidth]) {
-  float lanes[16];
-  for (int v = 0; v < 16 / F32::kWidth; ++v) store(lanes + v * F32::kWidth, sums[v]);
-  for (int half = 8; half > 0; half /= 2) {
-    for (int j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+// Sixteen running sums, v * F32::kWidth + j the place of each: what is added to them is computed into memory first, a
+// chunk at a time, so that neither loop runs out of registers.
+constexpr std::int64_t kSums = 16, kSumRegisters = kSums / F32::kWidth, kSumChunk = 256;
+
+// Of kSums values, in one order for every level. Not inlined: a vectorised tree on the stack of a kernel would look
+// like sums that found no register.
+__attribute__((noinline)) float tree_sum(float* lanes) {
+  for (std::int64_t half = kSums / 2; half > 0; half /= 2) {
+    for (std::int64_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
   }
   return lanes[0];
 }
 
+struct RunningSums {
+  F32 registers[kSumRegisters];
+  RunningSums() {
+    for (F32& sum : registers) sum = splat(0.0f);
+  }
+  // `count` values, a multiple of kSums. The sums lie in memory between calls, and in registers here.
+  __attribute__((noinline)) void add(const float* values, std::int64_t count) {
+    F32 sums[kSumRegisters];
+    for (std::int64_t v = 0; v < kSumRegisters; ++v) sums[v] = registers[v];
+    for (std::int64_t i = 0; i < count; i += kSums) {
+      for (std::int64_t v = 0; v < kSumRegisters; ++v) sums[v] = sums[v] + load(values + i + v * F32::kWidth);
+    }
+    for (std::int64_t v = 0; v < kSumRegisters; ++v) registers[v] = sums[v];
+  }
+  float total() const {
+    float lanes[kSums];
+    for (std::int64_t v = 0; v < kSumRegisters; ++v) store(lanes + v * F32::kWidth, registers[v]);
+    return tree_sum(lanes);
+  }
+};
+
+inline std::int64_t whole_sums(std::int64_t count) { return (count + kSums - 1) / kSums * kSums; }
+
+// x[i], x[i + 1], ...; 0 from x[n] on.
+inline F32 load_within(const float* x, std::int64_t i, std::int64_t n) {
+  if (i + F32::kWidth <= n) return load(x + i);
+  return i < n ? load_first(x + i, static_cast<int>(n - i)) : splat(0.0f);
+}
+
 // sum of (|a - b| * unit)^exponent.
 float sum_of_powers(const float* a, const float* b, std::int64_t n, float unit, float exponent) {
-  constexpr std::int64_t kSums = 16, kRegisters = kSums / F32::kWidth;
-  F32 sums[kRegisters];
-  for (F32& sum : sums) sum = splat(0.0f);
-  const auto add = [&](const float* left, const float* right) {
-    for (std::int64_t v = 0; v < kRegisters; ++v) {
-      const F32 error = abs(load(left + v * F32::kWidth) - load(right + v * F32::kWidth)) * splat(unit);
-      sums[v] = sums[v] + power(error, splat(exponent));
+  RunningSums sums;
+  float powers[kSumChunk];
+  for (std::int64_t first = 0; first < n; first += kSumChunk) {
+    const std::int64_t rest = n - first, count = rest < kSumChunk ? rest : kSumChunk;
+    const auto raise = [&](std::int64_t i, F32 left, F32 right) {
+      store(powers + i, power(abs(left - right) * splat(unit), splat(exponent)));
+    };
+    std::int64_t i = 0;
+    for (; i + F32::kWidth <= count; i += F32::kWidth) raise(i, load(a + first + i), load(b + first + i));
+    for (; i < whole_sums(count); i += F32::kWidth) {
+      raise(i, load_within(a + first, i, count), load_within(b + first, i, count));
     }
-  };
-  std::int64_t i = 0;
-  for (; i + kSums <= n; i += kSums) add(a + i, b + i);
-  if (i < n) {
-    float left[kSums] = {}, right[kSums] = {};
-    for (std::int64_t j = i; j < n; ++j) left[j - i] = a[j], right[j - i] = b[j];
-    add(left, right);
+    sums.add(powers, whole_sums(count));
   }
-  return sum_in_order(sums);
+  return sums.total();
 }

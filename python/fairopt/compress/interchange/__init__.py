@@ -14,6 +14,6 @@
 docs/formats.md draws them. ``fairopt.load`` reads all but ``gguf``.
 """
 
-from fairopt.compress.interchange.export import LAYOUTS, export, read_folder
+from fairopt.compress.interchange.layouts import LAYOUTS, export, read_folder
 
 __all__ = ["LAYOUTS", "export", "read_folder"]
