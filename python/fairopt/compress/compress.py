@@ -68,14 +68,10 @@ def compress(
     chains = plan(model, recipe)
     dense_bytes = record.stored_bytes(model)
     model = rotated(model, chains, seed)
+    tokens = None
     if any(map(needs_calibration, chains.values())):
         tokens = Calibration.for_model(model, required(calibration, "compress", recipe), tokenizer=tokenizer, seed=seed)
-        tables = {name: chain for name, chain in chains.items() if isinstance(model.get_submodule(name), nn.Embedding)}
-        others = {name: chain for name, chain in chains.items() if name not in tables}
-        solution = solve_blocks(model, others, tokens, seed=seed, resume=resume)
-        solution.modules.update(_solve_layers(model, tables, seed).modules)
-    else:
-        tokens, solution = None, _solve_layers(model, chains, seed)
+    solution = _solve(model, chains, tokens, seed, resume)
     _warn_of_few_tokens(model, chains, solution.reports)
     result = _put_together(model, chains, recipe, solution)
     stored = record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, tokens)
@@ -94,6 +90,23 @@ def _put_together(model: Model, chains: Mapping[str, Chain], recipe: Recipe, sol
     if recipe.kv_cache is not None:
         kv_cache.attach(result, recipe.kv_cache)
     return result
+
+
+def _solve(
+    model: nn.Module,
+    chains: Mapping[str, Chain],
+    tokens: Calibration | None,
+    seed: int,
+    resume: str | os.PathLike[str] | None,
+) -> Solution:
+    """Block by block where there are tokens, but for embeddings: they come before every block."""
+    if tokens is None:
+        return _solve_layers(model, chains, seed)
+    tables = {name: chain for name, chain in chains.items() if isinstance(model.get_submodule(name), nn.Embedding)}
+    others = {name: chain for name, chain in chains.items() if name not in tables}
+    solution = solve_blocks(model, others, tokens, seed=seed, resume=resume)
+    solution.modules.update(_solve_layers(model, tables, seed).modules)
+    return solution
 
 
 def _solve_layers(model: nn.Module, chains: Mapping[str, Chain], seed: int) -> Solution:

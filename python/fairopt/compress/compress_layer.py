@@ -50,18 +50,20 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
         return layer
     if isinstance(layer, nn.Embedding):
         assert isinstance(quantizer, Quantize)
-        pad = quantizer.pad or quantizer.block is None
-        return QuantizedEmbedding.from_embedding(
-            layer, quantizer.format, quantizer.block_of(layer.embedding_dim), pad=pad
-        )
+        block, pad = quantizer.block_of(layer.embedding_dim), quantizer.pad or quantizer.block is None
+        return QuantizedEmbedding.from_embedding(layer, quantizer.format, block, pad=pad)
     weight, bias = dense_weight(layer), layer.bias
     assert bias is None or isinstance(bias, torch.Tensor)
     if isinstance(quantizer, DynamicInt8):
         return DynamicInt8Linear.from_weight(weight, bias)
     if isinstance(quantizer, LlmInt8):
         return LlmInt8Linear.from_weight(weight, bias, threshold=quantizer.threshold)
-    if quantizer.int8_share:
-        return _split(weight, bias, quantizer)
+    return _split(weight, bias, quantizer) if quantizer.int8_share else _quantized(weight, bias, quantizer, solved)
+
+
+def _quantized(
+    weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize, solved: Solved | None
+) -> QuantizedLinear:
     k = weight.shape[1]
     block = quantizer.block_of(k)
     format, nested = quantizer.format, quantizer.double_quant
