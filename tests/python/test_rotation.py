@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,5 +77,38 @@ def test_goes_before_a_solver() -> None:
 def test_what_cannot_be_rotated_is_refused() -> None:
     with pytest.raises(InputError, match=r"hadamard: norms must be RMSNorm, .*got those of GPT2Block"):
         fo.compress(model_of("gpt2"), "hadamard+int4:g=32")
-    with pytest.raises(InputError, match=r"hadamard must be folded into the weights .*got 'hadamard:online'"):
-        fo.compress(model_of("llama"), "hadamard:online+int4:g=32")
+    with pytest.raises(InputError, match=r"hadamard:online must be before one format of a whole layer, .*awq"):
+        fo.compress(model_of("llama"), "hadamard:online+awq:int4,g=32", calibration=[[1, 2, 3, 4]])
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_inputs_rotated_as_they_come_give_the_product_of_the_weight(name: str, tmp_path: Path) -> None:
+    """And an input column that stands out costs the others less of the block's range."""
+    model = model_of(name)
+    for layer in linear_layers(model).values():
+        dense_weight(layer)[:, 3] *= 30
+    turned, plain = fo.compress(model, "hadamard:online+int4:row"), fo.compress(model, "int4:row")
+    quantized = {n: layer for n, layer in turned.named_modules() if isinstance(layer, fo.nn.QuantizedLinear)}
+    for name_of, layer in quantized.items():
+        x = torch.randn(5, layer.in_features, generator=torch.Generator().manual_seed(0))
+        expected = x @ layer.dense_weight().T
+        with torch.no_grad():
+            found = layer(x) - (0 if layer.bias is None else layer.bias)
+        # Two transforms and one product in fp32, each over K terms, against one product.
+        assert float((found - expected).norm() / expected.norm()) < 1e-5
+        weight = dense_weight(model.get_submodule(name_of))
+        other = plain.get_submodule(name_of).dense_weight()
+        assert (layer.dense_weight() - weight).norm() < (other - weight).norm()
+    fo.save(turned, tmp_path / "model")
+    assert torch.equal(logits(fo.load(tmp_path / "model")), logits(turned))
+    with pytest.raises(InputError, match="layers must be of inputs as they come, got rotated ones"):
+        fo.export(turned, tmp_path / "gptq", "gptq")
+
+
+def test_gptq_solves_in_the_rotated_inputs() -> None:
+    model = model_of("llama")
+    tokens = [torch.randint(0, 60, (48,), generator=torch.Generator().manual_seed(i)).tolist() for i in range(12)]
+    result = fo.compress(model, "hadamard:online+gptq:int4,g=32", calibration=tokens)
+    for layer in fo.record(result).layers.values():
+        assert layer.solver is not None
+        assert layer.solver["loss"] < layer.solver["rtn_loss"]

@@ -32,7 +32,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     "hqq": ("hqq:int4, hqq:int3,g=64", "float zero points by half-quadratic splitting; needs no data"),
     "signround": ("signround:int4, signround:int4,g=32,steps=200", "learned rounding; needs calibration texts"),
     "smoothquant": ("smoothquant+w8a8, smoothquant:alpha=0.8+w8a8", "move outliers from activations to weights first"),
-    "hadamard": ("hadamard+int4, hadamard+gptq:int4,g=32", "rotate activations and weights first"),
+    "hadamard": ("hadamard+int4, hadamard:online+int4:g=32", "rotate activations and weights first"),
     "w8a8": ("w8a8, smoothquant+w8a8", "8 bit weights and activations"),
     "llm_int8": ("llm_int8, llm_int8:threshold=5", "8 bit weights and activations, outliers in floating point"),
     "magnitude": ("magnitude:0.5, magnitude:2:4", "set the smallest half, or the smallest 2 of every 4, to zero"),

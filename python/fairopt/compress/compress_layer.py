@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import nn
 
@@ -40,7 +42,17 @@ def solve_layer(layer: nn.Module, chain: Chain, statistics: Statistics | None, s
     if solver is None:
         return None
     assert isinstance(chain.quantizer, Quantize)
-    return solver.solve(dense_weight(layer).float().cpu(), chain.quantizer, statistics, seed)
+    weight = dense_weight(layer).float().cpu()
+    if chain.rotates_inputs:
+        weight = ops.hadamard_transform(weight)
+        statistics = statistics and _rotated(statistics)
+    return solver.solve(weight, chain.quantizer, statistics, seed)
+
+
+def _rotated(statistics: Statistics) -> Statistics:
+    """What calibration would have seen of rotated inputs: ``H (sum x x^T) H^T``."""
+    half = ops.hadamard_transform(statistics.hessian)
+    return dataclasses.replace(statistics, hessian=ops.hadamard_transform(half.T.contiguous()))
 
 
 def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.Module:
@@ -58,20 +70,24 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
         return DynamicInt8Linear.from_weight(weight, bias)
     if isinstance(quantizer, LlmInt8):
         return LlmInt8Linear.from_weight(weight, bias, threshold=quantizer.threshold)
-    return _split(weight, bias, quantizer) if quantizer.int8_share else _quantized(weight, bias, quantizer, solved)
+    if quantizer.int8_share:
+        return _split(weight, bias, quantizer)
+    return _quantized(weight, bias, quantizer, solved, rotated=chain.rotates_inputs)
 
 
 def _quantized(
-    weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize, solved: Solved | None
+    weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize, solved: Solved | None, *, rotated: bool
 ) -> QuantizedLinear:
     k = weight.shape[1]
     block = quantizer.block_of(k)
     format, nested = quantizer.format, quantizer.double_quant
     if solved is None:
         pad = quantizer.pad or quantizer.block is None
-        return QuantizedLinear.from_weight(weight, bias, format, block, pad=pad, double_quant=nested)
+        return QuantizedLinear.from_weight(weight, bias, format, block, pad=pad, double_quant=nested, rotated=rotated)
     rows = solved.codes, solved.scales, solved.zeros
-    return QuantizedLinear.from_codes(*rows, bias, format, block, k, order=solved.order, double_quant=nested)
+    return QuantizedLinear.from_codes(
+        *rows, bias, format, block, k, order=solved.order, double_quant=nested, rotated=rotated
+    )
 
 
 def _split(weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize) -> ColumnSplitLinear:

@@ -11,8 +11,8 @@ from torch import nn
 
 from fairopt.compress import kv_cache
 from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, linear_layers
-from fairopt.compress.recipe import Chain, KeepNOfM, Magnitude, Quantize, Recipe, Step, Transform
-from fairopt.compress.solver_options import Hqq, RangeSearch, Rtn
+from fairopt.compress.recipe import Chain, Hadamard, KeepNOfM, Magnitude, Quantize, Recipe, Step, Transform
+from fairopt.compress.solver_options import Gptq, Hqq, RangeSearch, Rtn
 from fairopt.errors import InputError
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -43,6 +43,7 @@ def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
         )
     for name, chain in chains.items():
         _check_layer(name, dense_weight(layers[name]), chain)
+        _check_rotation(name, chain)
         if isinstance(layers[name], nn.Embedding):
             _check_embedding(name, chain)
     return chains
@@ -94,6 +95,15 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
         check_finite(name, weight)
 
 
+def _check_rotation(name: str, chain: Chain) -> None:
+    step = chain.quantizer
+    alone = isinstance(step, Quantize) and isinstance(step.solver, (*_LAYER_SOLVERS, Gptq)) and not step.int8_share
+    if chain.rotates_inputs and not alone:
+        raise InputError(
+            f"compress: hadamard:online must be before one format of a whole layer, got '{chain}' for '{name}'"
+        )
+
+
 def _check_embedding(name: str, chain: Chain) -> None:
     step = chain.quantizer
     plain = isinstance(step, Quantize) and isinstance(step.solver, Rtn) and not (step.double_quant or step.int8_share)
@@ -125,7 +135,9 @@ def looks_at_one_layer(recipe: Recipe) -> bool:
 
 
 def _sees_one_weight(step: Step) -> bool:
-    return isinstance(step.solver, _LAYER_SOLVERS) if isinstance(step, Quantize) else not isinstance(step, Transform)
+    if isinstance(step, Quantize):
+        return isinstance(step.solver, _LAYER_SOLVERS)
+    return not isinstance(step, Transform) or (isinstance(step, Hadamard) and step.online)
 
 
 def _names(layers: Iterable[str]) -> str:

@@ -150,7 +150,7 @@ class Hadamard:
     """Rotate the inputs of layers, so that no single one is large (QuaRot, arXiv:2404.00456)."""
 
     word: ClassVar[str] = "hadamard"
-    online: bool = False  # rotate before the down and output projections too, while the model runs
+    online: bool = False  # before each product while the model runs, not folded into the weights around it
 
     def __str__(self) -> str:
         return ":".join([self.word, *options_text(self)])
@@ -207,6 +207,11 @@ class Chain:
         """The step that ends the chain, if it is a quantiser."""
         last = self.steps[-1]
         return last if isinstance(last, Quantizer) else None
+
+    @property
+    def rotates_inputs(self) -> bool:
+        """Whether a Hadamard transform runs before each product."""
+        return any(isinstance(step, Hadamard) and step.online for step in self.steps)
 
     def __str__(self) -> str:
         return "+".join(map(str, self.steps))

@@ -33,13 +33,10 @@ def rotated(model: Model, chains: Mapping[str, Chain], seed: int) -> Model:
 
     Raises:
         InputError: an architecture that ``architectures`` does not know, or whose norms subtract a mean; no embedding
-            or no head; a rotation that is asked for while the model runs.
+            or no head.
     """
-    steps = [step for chain in chains.values() for step in chain.steps if isinstance(step, Hadamard)]
-    if not steps:
+    if not any(isinstance(step, Hadamard) and not step.online for chain in chains.values() for step in chain.steps):
         return model
-    if any(step.online for step in steps):
-        raise InputError("compress: hadamard must be folded into the weights (without 'online'), got 'hadamard:online'")
     names = decoder_blocks(model)
     layouts = [block_layout(block, "hadamard") for block in names.values()]
     if not all(layout.rms_norm for layout in layouts):

@@ -112,7 +112,7 @@ class LoraQuantizedLinear(nn.Module, LoraLayer):
         wanted = base.dense_weight() + delta
         nested = base.double_quant
         merged = QuantizedLinear.from_weight(
-            wanted, bias, base.format, base.block, pad=True, double_quant=nested
+            wanted, bias, base.format, base.block, pad=True, double_quant=nested, rotated=base.rotated
         ).pack()
         lost, added = (merged.dense_weight() - wanted).norm(), delta.norm()
         self.merge_error = float(lost / added) if added else float(lost)

@@ -36,6 +36,8 @@ class QuantizedLinear(nn.Module):
         block: values a scale, a multiple of 16. The last block of a row may be short.
         double_quant: whether scales are stored in 8 bits.
         ordered: whether there is an ``order``.
+        rotated: whether the product is of :func:`fairopt.ops.hadamard_transform` of weight and input, which is the same
+            product, but spreads what stands out.
         device: of buffers and bias.
         dtype: of the bias.
     """
@@ -58,12 +60,13 @@ class QuantizedLinear(nn.Module):
         block: int,
         double_quant: bool = False,
         ordered: bool = False,
+        rotated: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.format, self.block = format, block
+        self.format, self.block, self.rotated = format, block, rotated
         self._mode: str | None = None
         self._default_mode = ops.default_matmul_mode(format)
         # The ops themselves say which shapes and types they store, without computing.
@@ -99,13 +102,15 @@ class QuantizedLinear(nn.Module):
         *,
         pad: bool = False,
         double_quant: bool = False,
+        rotated: bool = False,
     ) -> QuantizedLinear:
         """Quantise ``weight`` [out, in] of fp32, fp16 or bf16 to nearest; ``bias`` [out] is copied."""
         k = weight.shape[1]
         if k % block and not pad:
             raise InputError(f"QuantizedLinear: block must divide in_features = {k} unless pad is set, got {block}")
-        rows = ops.quantize_blockwise(weight.detach(), format, block)
-        return cls.from_codes(*rows, bias, format, block, k, double_quant=double_quant)
+        dense = ops.hadamard_transform(weight.detach().float()) if rotated else weight.detach()
+        rows = ops.quantize_blockwise(dense, format, block)
+        return cls.from_codes(*rows, bias, format, block, k, double_quant=double_quant, rotated=rotated)
 
     @classmethod
     def from_codes(
@@ -120,6 +125,7 @@ class QuantizedLinear(nn.Module):
         *,
         order: torch.Tensor | None = None,
         double_quant: bool = False,
+        rotated: bool = False,
     ) -> QuantizedLinear:
         """The layer of what :func:`fairopt.ops.quantize_blockwise` or a solver returned."""
         layer = cls(
@@ -130,6 +136,7 @@ class QuantizedLinear(nn.Module):
             block=block,
             double_quant=double_quant,
             ordered=order is not None,
+            rotated=rotated,
             device="meta",
         )
         layer.codes, layer.scales, layer.zeros, layer.order = codes, scales, zeros, order
@@ -142,7 +149,7 @@ class QuantizedLinear(nn.Module):
 
     def options(self) -> dict[str, Any]:
         """What makes another layer of this kind, as JSON values: the keyword arguments beside device and dtype."""
-        flags = {"double_quant": self.double_quant, "ordered": self.order is not None}
+        flags = {"double_quant": self.double_quant, "ordered": self.order is not None, "rotated": self.rotated}
         return {"format": self.format, "block": self.block, **{name: True for name, on in flags.items() if on}}
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -194,10 +201,11 @@ class QuantizedLinear(nn.Module):
 
     def dense_weight(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """The weight [out_features, in_features] that the codes say: the fp32 value, rounded once to ``dtype``."""
-        weight = ops.dequantize_blockwise(*self.rows(), self.format, self.block, self.in_features, dtype)
-        if self.order is None:
-            return weight
-        return torch.empty_like(weight).index_copy_(1, self.order, weight)
+        exact = torch.float32 if self.rotated else dtype
+        weight = ops.dequantize_blockwise(*self.rows(), self.format, self.block, self.in_features, exact)
+        if self.order is not None:
+            weight = torch.empty_like(weight).index_copy_(1, self.order, weight)
+        return ops.hadamard_transform(weight, transpose=True).to(dtype) if self.rotated else weight
 
     def to_linear(self, dtype: torch.dtype = torch.float32) -> nn.Linear:
         """A dense layer with the dequantised weight and a copy of the bias, both of ``dtype``."""
@@ -229,6 +237,8 @@ class QuantizedLinear(nn.Module):
 
         ``lora_z`` [..., r] and ``lora_b`` [out_features, r] of that type add the branch of a LoRA, ``lora_z lora_b^T``.
         """
+        if self.rotated:
+            x = ops.hadamard_transform(x)
         if self.order is not None:
             x = x.index_select(-1, self.order)
         if self.packed is not None and x.dtype != torch.float64:

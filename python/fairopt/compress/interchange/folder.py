@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fairopt.compress import model_folder
-from fairopt.compress.interchange.layout import Layout
+from fairopt.compress.interchange.layout import Layout, rotation_refusal
 from fairopt.compress.layers import dense_weight, linear_layers
 from fairopt.compress.record import unique_state
 from fairopt.errors import InputError
@@ -27,7 +27,7 @@ def layers_to_write(model: nn.Module, layout: Layout, name: str) -> dict[str, Qu
     if not layers:
         raise InputError(f"export: model must have quantised layers for '{name}', got none (dense writes any model)")
     for path, layer in layers.items():
-        if refused := layout.refusal(layer):
+        if refused := layout.refusal(layer) or rotation_refusal(layer):
             raise InputError(f"export: layers must be {refused} in '{path}' for '{name}'")
     return layers
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from fairopt.compress.interchange import dense
-from fairopt.compress.interchange.layout import finite_half
+from fairopt.compress.interchange.layout import finite_half, rotation_refusal
 from fairopt.compress.interchange.words import row_codes
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear
@@ -42,7 +42,7 @@ def write_file(model: PreTrainedModel, file: Path, kind: str) -> Path:
         raise InputError(f"export: model type must be one of {known} for gguf, got {model.config.model_type!r}")
     layers = {path: layer for path, layer in model.named_modules() if isinstance(layer, QuantizedLinear)}
     for path, layer in layers.items():
-        if refused := _refusal(layer, kind):
+        if refused := _refusal(layer, kind) or (kind != "q4_k" and rotation_refusal(layer)):
             raise InputError(f"export: layers must be {refused} in '{path}' for 'gguf-{kind}'")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,11 @@ class Layout(Protocol):
         ...
 
 
+def rotation_refusal(layer: QuantizedLinear) -> str | None:
+    """No layout has room for a rotation of the inputs: its codes would be those of another weight."""
+    return "of inputs as they come, got rotated ones" if layer.rotated else None
+
+
 def tensor(tensors: Tensors, name: str, dtypes: Sequence[torch.dtype], shape: Sequence[int]) -> torch.Tensor:
     """The tensor of that name, if it has one of the types and the shape; an :class:`InputError` otherwise."""
     expected = f"{' or '.join(str(dtype).removeprefix('torch.') for dtype in dtypes)} {list(shape)}"
