@@ -4,7 +4,7 @@ Every contender is timed in turn in one process, both as CUDA graphs of calls an
 ratios of turns: for few rows the share of the memory's copy bandwidth, for many the speed of the dense product. Weights
 rotate through so many copies that they come from memory and not from the cache. Values are random: zeros run faster.
 
-    python benchmarks/cuda.py --out build/cuda.json
+    python benchmarks/cuda_kernels.py --out build/cuda.json
 """
 
 from __future__ import annotations
