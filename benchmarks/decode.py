@@ -124,13 +124,24 @@ def dense(base: Any, dtype: torch.dtype) -> Variant:
 @torch.no_grad()
 def error(variant: Variant, base: Any, prompt: torch.Tensor) -> float:
     """Of the logits at the last token, relative in the Euclidean norm, against float64 with the same weights."""
-    reference = copy.deepcopy(base).double()
-    for name, layer in layers(reference).items():
-        weight = variant.dense(name, variant.model.get_submodule(name))
-        layer.weight = nn.Parameter(weight.reshape(layer.weight.shape), requires_grad=False)
-    expected = reference(prompt).logits[0, -1]
+    expected = float64_logits(variant, base, prompt)
     found = variant.model(prompt).logits[0, -1].double()
     return float((found - expected).norm() / expected.norm())
+
+
+def float64_logits(variant: Variant, base: Any, prompt: torch.Tensor) -> torch.Tensor:
+    """Block by block: a float64 copy of the whole model would fill the memory."""
+    hidden = base.model.embed_tokens(prompt).double()
+    turns = base.model.rotary_emb(hidden, torch.arange(prompt.shape[1])[None])
+    for i, block in enumerate(base.model.layers):
+        exact = copy.deepcopy(block).double()
+        for name, layer in layers(exact).items():
+            path = f"model.layers.{i}.{name}"
+            weight = variant.dense(path, variant.model.get_submodule(path))
+            layer.weight = nn.Parameter(weight.reshape(layer.weight.shape), requires_grad=False)
+        hidden = exact(hidden, position_embeddings=turns)
+    hidden = copy.deepcopy(base.model.norm).double()(hidden)
+    return hidden[0, -1] @ base.lm_head.weight.double().T
 
 
 @torch.no_grad()
