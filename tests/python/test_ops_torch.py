@@ -119,7 +119,7 @@ def test_export() -> None:
     torch.testing.assert_close(exported.module()(x), Layer()(x), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", ops.__all__)
+@pytest.mark.parametrize("name", [name for name in ops.__all__ if name.islower()])  # classes are no operators
 def test_every_operator_has_a_door_for_cuda_tensors(name: str) -> None:
     for key in ("CPU", "CUDA", "Meta", "Autograd"):
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"fairopt::{name}", key), key
