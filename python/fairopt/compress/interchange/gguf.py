@@ -5,6 +5,7 @@ The file holds weights and hyperparameters, not the tokenizer's vocabulary: llam
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
@@ -36,6 +37,8 @@ def write_file(model: PreTrainedModel, file: Path, kind: str) -> Path:
             ``int4:sym_signed8,g=32`` (q4_0) or ``int8:g=32`` (q8_0), rows that 256 does not divide (q4_k), or a folder
             that cannot be written.
     """
+    if importlib.util.find_spec("gguf") is None:
+        raise InputError("export: the package gguf must be there to write GGUF, got none (pip install gguf)")
     architecture = _ARCHITECTURES.get(model.config.model_type)
     if architecture is None:
         known = ", ".join(_ARCHITECTURES)
