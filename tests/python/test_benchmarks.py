@@ -27,7 +27,7 @@ def test_quantized_linear_benchmark_has_a_row_for_every_contender(benchmark, mon
     with torch.inference_mode():
         rows, missing = benchmark.measure(64, 256, [1, 64], turns=2)
     assert all("fairopt" not in name for name in missing)
-    # Activations of 8 or 16 bits a block, or bfloat16's 8, leave 2^-8 or 2^-16 of the largest; sums of 256 some of that.
+    # 8 or 16 bits a block, or bfloat16's 8, leave 2^-8 or 2^-16 of the largest activation; sums of 256 some of that.
     bound = {"exact": 1e-5, "a24": 1e-5, "a16": 2**-11, "i16": 2**-11, "a8": 2**-5}
     ours = [row.name for row in rows if row.name.startswith("fairopt") and row.m == 1]
     assert ours == [row.name for row in rows if row.name.startswith("fairopt") and row.m == 64]
