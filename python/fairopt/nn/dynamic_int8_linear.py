@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from fairopt import ops
+from fairopt.nn.typed_buffers import TypedBuffers
 
 
-class DynamicInt8Linear(nn.Module):
+class DynamicInt8Linear(TypedBuffers):
     """``y = x W^T + b`` with W [out_features, in_features] in int8 and ``x`` rounded to int8, one scale a token (W8A8).
 
     The arithmetic is that of :func:`fairopt.ops.dynamic_int8_linear`. Buffers: ``codes`` int8 and ``scales`` fp32
@@ -91,11 +91,3 @@ class DynamicInt8Linear(nn.Module):
     def extra_repr(self) -> str:
         """What ``print(model)`` shows of this layer."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
-        # .to(bfloat16), .half() and .type() reach every tensor of a module through here: scales may move but not round.
-        scales = self.scales
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.scales.dtype != scales.dtype:
-            self.scales = scales.to(self.scales.device)
-        return self

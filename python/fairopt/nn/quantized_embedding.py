@@ -10,9 +10,10 @@ from torch import nn
 
 from fairopt import ops
 from fairopt.errors import InputError
+from fairopt.nn.typed_buffers import TypedBuffers
 
 
-class QuantizedEmbedding(nn.Module):
+class QuantizedEmbedding(TypedBuffers):
     """Rows of a table W [num_embeddings, embedding_dim] kept quantised; only those asked for are dequantised.
 
     Buffers: ``codes`` uint8, ``scales`` fp32 and ``zeros`` (empty where the format has none), in rows as
@@ -120,13 +121,5 @@ class QuantizedEmbedding(nn.Module):
         )
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
-        # .to(bfloat16), .half() and .type() reach every tensor of a module through here: they choose the type of what
-        # comes out, while the buffers, being codes, keep theirs.
-        self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype
-        before = dict(self._buffers)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, buffer in before.items():
-            after = self._buffers[name]
-            if buffer is not None and after is not None and after.dtype != buffer.dtype:
-                self._buffers[name] = buffer.to(after.device)
-        return self
+        self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype  # a cast chooses the type of what comes out
+        return super()._apply(fn, recurse)

@@ -10,11 +10,12 @@ from torch import nn
 
 from fairopt import ops
 from fairopt.errors import InputError
+from fairopt.nn.typed_buffers import TypedBuffers
 
 _ROWS = ("codes", "scales", "zeros")
 
 
-class QuantizedLinear(nn.Module):
+class QuantizedLinear(TypedBuffers):
     """``y = x W^T + b`` with W [out_features, in_features] kept quantised; the product dequantises as it goes.
 
     Buffers: ``codes`` uint8, ``scales`` fp32 and ``zeros`` (empty where the format has none), in rows as
@@ -271,17 +272,10 @@ class QuantizedLinear(nn.Module):
         return self.codes is not None and self.codes.device.type == "cpu"
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
-        # .to(bfloat16), .half() and .type() reach every tensor of a module through here. Scales are part of the code:
-        # rounding them would change the weights, so a buffer may move but never change its type.
         if self.packed is not None and fn(self.packed.new_empty(0)).device.type != "cpu":
             self.unpack()
         arrives = self.codes is not None and self.codes.device.type not in ("cpu", "meta")
-        before = dict(self._buffers)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, buffer in before.items():
-            after = self._buffers[name]
-            if buffer is not None and after is not None and after.dtype != buffer.dtype:
-                self._buffers[name] = buffer.to(after.device)
+        super()._apply(fn, recurse)
         return self.pack() if arrives else self
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
