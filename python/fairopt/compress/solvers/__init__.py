@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairopt.compress.recipe import Chain, Quantize, SmoothQuant, Step
-from fairopt.compress.solver_options import Awq, Gptq, Hqq, RangeSearch, Rtn, SignRound, Solver
+from fairopt.compress.solver_options import Awq, Gptq, Hqq, RangeSearch, SignRound, Solver
 from fairopt.compress.solvers.awq import AwqSolver
 from fairopt.compress.solvers.base import BlockSolver, LayerSolver
 from fairopt.compress.solvers.gptq import GptqSolver
@@ -30,11 +30,8 @@ def layer_solver(chain: Chain) -> LayerSolver | None:
     if not isinstance(chain.quantizer, Quantize):
         return None
     options = chain.quantizer.solver
-    if isinstance(options, Rtn) or type(options) in _BLOCK_SOLVERS:
-        return None
-    if type(options) not in _LAYER_SOLVERS:
-        raise NotImplementedError(f"compress: {chain}")
-    return _LAYER_SOLVERS[type(options)](options)
+    make = _LAYER_SOLVERS.get(type(options))
+    return None if make is None else make(options)
 
 
 def block_steps(chain: Chain) -> list[Step | Solver]:
