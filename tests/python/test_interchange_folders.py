@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import fairopt as fo
 from fairopt.cli.app import app
+from fairopt.compress.quantization_config import stored_layers
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear
 
@@ -142,6 +143,17 @@ def test_what_has_no_place_is_named_and_nothing_is_written(tmp_path: Path) -> No
     with pytest.raises(InputError, match="got 'gpt2'"):
         fo.export(fo.compress(tiny_models.gpt2(), "int8:g=32"), tmp_path / "out", "gguf-q8_0")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("recipe", ["w8a8", "int4:g=32,int8=0.5", "nf4:block=32;model.embed_tokens=int8:g=32"])
+def test_every_kind_of_layer_is_written_dense_and_refused_elsewhere(recipe: str, tmp_path: Path) -> None:
+    compressed = fo.compress(tiny_models.llama(tied=False), recipe)
+    tensors = load_file(fo.export(compressed, tmp_path / "dense", "dense") / "model.safetensors")
+    assert tensors.keys() == tiny_models.llama(tied=False).state_dict().keys()
+    stored = stored_layers(compressed)
+    assert all(torch.equal(tensors[f"{path}.weight"], layer.dense_weight()) for path, layer in stored.items())
+    with pytest.raises(InputError, match="export: layers must be QuantizedLinear, got"):
+        fo.export(compressed, tmp_path / "out", "bitsandbytes")
 
 
 def test_damaged_folders_are_named(tmp_path: Path) -> None:

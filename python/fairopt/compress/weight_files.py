@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -81,13 +80,29 @@ def read(folder: Path, files: Mapping[str, FileRecord]) -> dict[str, torch.Tenso
     Raises :class:`~fairopt.errors.InputError` for a file that is not there, has another size or hash than recorded or
     is no safetensors file, and for a tensor that lies in two files.
     """
-    tensors: dict[str, torch.Tensor] = {}
     if not files:
         raise InputError(f"load: the record of '{folder}' must name its weight files, got none")
     for name, recorded in files.items():
-        found = _read_file(folder / name, recorded)
+        _check_recorded(folder / name, recorded)
+    return load([folder / name for name in files])
+
+
+def load(files: Iterable[Path]) -> dict[str, torch.Tensor]:
+    """All tensors of some safetensors files, memory-mapped.
+
+    Raises :class:`~fairopt.errors.InputError` for a file that is none, and for a tensor that lies in two of them.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    for file in files:
+        try:
+            found: dict[str, torch.Tensor] = load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"load: '{file}' must be a safetensors file, got {error}") from None
         if twice := sorted(found.keys() & tensors.keys()):
-            raise InputError(f"load: tensor must lie in one file, got '{twice[0]}' again in '{folder / name}'")
+            raise InputError(f"load: tensor must lie in one file, got '{twice[0]}' again in '{file}'")
         tensors |= found
     return tensors
 
@@ -101,10 +116,7 @@ def sha256(file: Path) -> str:
         return digest.hexdigest()
 
 
-def _read_file(file: Path, recorded: FileRecord) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _check_recorded(file: Path, recorded: FileRecord) -> None:
     if not file.is_file():
         raise InputError(f"load: '{file}' must be there, got no such file")
     size = file.stat().st_size
@@ -112,8 +124,3 @@ def _read_file(file: Path, recorded: FileRecord) -> dict[str, torch.Tensor]:
         raise InputError(f"load: '{file}' must have its {recorded.bytes} bytes, got {size}: truncated or replaced")
     if sha256(file) != recorded.sha256:
         raise InputError(f"load: '{file}' must have sha256 {recorded.sha256}, got other contents: it is corrupt")
-    try:
-        tensors: dict[str, Any] = load_file(file)
-    except SafetensorError as error:
-        raise InputError(f"load: '{file}' must be a safetensors file, got {error}") from None
-    return tensors

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 
-from fairopt.compress.layers import dense_weight, linear_layers
-from fairopt.compress.record import unique_state
-from fairopt.nn import QuantizedLinear
+from fairopt.compress.interchange.folder import tensors_beside
+from fairopt.compress.layers import compressible_layers, dense_weight
+from fairopt.compress.quantization_config import stored_layers
 from fairopt.progress import progress
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 def tensors_of(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """All tensors of the dense model that ``model`` was made from, with the weights that it has now."""
     with torch.device("meta"):
-        original = linear_layers(type(model)(model.config))  # it knows which weights lie transposed
-    layers = {path: layer for path, layer in model.named_modules() if isinstance(layer, QuantizedLinear)}
-    found = _dense_tensors(model, layers)
+        original = compressible_layers(type(model)(model.config))  # it knows which weights lie transposed
+    layers = stored_layers(model)
+    found = tensors_beside(model, layers)
     with progress("export", len(layers), "layers") as advance:
         for path, layer in layers.items():
             weight, stored = layer.dense_weight(model.dtype), original[path].weight
@@ -30,9 +29,3 @@ def tensors_of(model: PreTrainedModel) -> dict[str, torch.Tensor]:
             found[f"{path}.weight"] = weight.t() if transposed else weight
             advance(1)
     return found
-
-
-def _dense_tensors(model: PreTrainedModel, layers: Mapping[str, QuantizedLinear]) -> dict[str, torch.Tensor]:
-    inside = tuple(f"{path}." for path in layers)
-    state = unique_state(model)
-    return {name: t for name, t in state.items() if not name.startswith(inside) or name.endswith(".bias")}

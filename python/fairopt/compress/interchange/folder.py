@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
-from fairopt.compress import model_folder
+from fairopt.compress import model_folder, weight_files
 from fairopt.compress.interchange.layout import Layout, rotation_refusal
 from fairopt.compress.layers import dense_weight, linear_layers
+from fairopt.compress.quantization_config import stored_layers
 from fairopt.compress.record import unique_state
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
 def layers_to_write(model: nn.Module, layout: Layout, name: str) -> dict[str, QuantizedLinear]:
     """The quantised layers of a model; an error that names the first one which the layout has no room for."""
-    layers = {path: layer for path, layer in model.named_modules() if isinstance(layer, QuantizedLinear)}
+    layers = stored_layers(model)
     if not layers:
         raise InputError(f"export: model must have quantised layers for '{name}', got none (dense writes any model)")
     for path, layer in layers.items():
+        if not isinstance(layer, QuantizedLinear):
+            got = type(layer).__name__
+            raise InputError(f"export: layers must be QuantizedLinear, got {got} in '{path}' for '{name}'")
         if refused := layout.refusal(layer) or rotation_refusal(layer):
             raise InputError(f"export: layers must be {refused} in '{path}' for '{name}'")
     return layers
@@ -36,12 +40,7 @@ def tensors_of(
     model: PreTrainedModel, layers: Mapping[str, QuantizedLinear], layout: Layout
 ) -> dict[str, torch.Tensor]:
     """All tensors of the model, those of ``layers`` as the layout stores them; tied tensors once."""
-    inside = tuple(f"{path}." for path in layers)
-    found = {
-        name: tensor
-        for name, tensor in unique_state(model).items()
-        if not name.startswith(inside) or name.endswith(".bias")
-    }
+    found = tensors_beside(model, layers)
     with progress("export", len(layers), "layers") as advance:
         for path, layer in layers.items():
             try:
@@ -51,6 +50,14 @@ def tensors_of(
             found |= {f"{path}.{suffix}": tensor for suffix, tensor in stored.items()}
             advance(1)
     return found
+
+
+def tensors_beside(model: nn.Module, layers: Collection[str]) -> dict[str, torch.Tensor]:
+    """The tensors of the model that do not belong to the weights of ``layers``; their biases do not. Tied ones once."""
+    inside = tuple(f"{path}." for path in layers)
+    kept = {f"{path}.bias" for path in layers}
+    state = unique_state(model)
+    return {name: tensor for name, tensor in state.items() if name in kept or not name.startswith(inside)}
 
 
 def dense_layers(model: nn.Module) -> list[str]:
@@ -101,19 +108,7 @@ def _read_layer(
 
 
 def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError(f"load: '{folder}' must hold safetensors files, got none (pickles are never read)")
-    tensors: dict[str, torch.Tensor] = {}
-    for file in files:
-        try:
-            found = load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"load: '{file}' must be a safetensors file, got {error}") from None
-        if twice := sorted(found.keys() & tensors.keys()):
-            raise InputError(f"load: tensor must lie in one file, got '{twice[0]}' again in '{file}'")
-        tensors |= found
-    return tensors
+    return weight_files.load(files)

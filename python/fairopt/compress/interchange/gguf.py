@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fairopt.compress.interchange import dense
 from fairopt.compress.interchange.layout import finite_half, rotation_refusal
 from fairopt.compress.interchange.words import row_codes
+from fairopt.compress.quantization_config import stored_layers
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear
 
@@ -43,8 +44,11 @@ def write_file(model: PreTrainedModel, file: Path, kind: str) -> Path:
     if architecture is None:
         known = ", ".join(_ARCHITECTURES)
         raise InputError(f"export: model type must be one of {known} for gguf, got {model.config.model_type!r}")
-    layers = {path: layer for path, layer in model.named_modules() if isinstance(layer, QuantizedLinear)}
+    layers = stored_layers(model)
     for path, layer in layers.items():
+        if not isinstance(layer, QuantizedLinear):
+            got = type(layer).__name__
+            raise InputError(f"export: layers must be QuantizedLinear, got {got} in '{path}' for 'gguf-{kind}'")
         if refused := _refusal(layer, kind) or (kind != "q4_k" and rotation_refusal(layer)):
             raise InputError(f"export: layers must be {refused} in '{path}' for 'gguf-{kind}'")
     try:
