@@ -34,26 +34,18 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, co
   const Tensor w = dense(weight), h = dense(hessian);
   require_finite(op, "weight", w);
 
-  const std::vector<std::int64_t> scale_sizes{layout.rows, layout.blocks_per_row()};
-  const ZeroPoint kind = zero_point(layout.format);
   const bool ordered = options.act_order == ActOrder::kDynamic;
-  const Tensor codes = torch::stable::new_empty(w, {layout.rows, layout.bytes_per_row()}, ScalarType::Byte);
-  const Tensor scales = torch::stable::new_empty(w, scale_sizes, ScalarType::Float);
-  const Tensor zeros = torch::stable::new_empty(
-      w, kind == ZeroPoint::kNone ? std::vector<std::int64_t>{0} : scale_sizes, zeros_dtype(layout.format));
+  const QuantizedOutputs out(w, layout);
   const Tensor order = torch::stable::new_empty(w, {ordered ? layout.cols : 0}, ScalarType::Long);
   const Tensor report = torch::stable::new_empty(w, {3}, ScalarType::Double);
-  const QuantizedBuffers out{codes.mutable_data_ptr<std::uint8_t>(), scales.mutable_data_ptr<float>(),
-                             kind == ZeroPoint::kInteger ? zeros.mutable_data_ptr<std::uint8_t>() : nullptr,
-                             kind == ZeroPoint::kFloat ? zeros.mutable_data_ptr<float>() : nullptr};
   TorchExecutor executor;
-  const GptqReport done = fairopt::gptq(w.const_data_ptr<float>(), h.const_data_ptr<float>(), layout, options, out,
-                                        order.mutable_data_ptr<std::int64_t>(), executor);
+  const GptqReport done = fairopt::gptq(w.const_data_ptr<float>(), h.const_data_ptr<float>(), layout, options,
+                                        out.buffers(), order.mutable_data_ptr<std::int64_t>(), executor);
   auto* said = report.mutable_data_ptr<double>();
   said[0] = done.loss;
   said[1] = done.damp;
   said[2] = static_cast<double>(done.dead);
-  return {codes, scales, zeros, order, report};
+  return {out.codes, out.scales, out.zeros, order, report};
 }
 
 }  // namespace fairopt::ops

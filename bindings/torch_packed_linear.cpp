@@ -116,20 +116,10 @@ std::tuple<Tensor, Tensor, Tensor> unpack_weight(const Tensor& packed, std::stri
   require_cpu(op, "packed", packed);
   if (cols < 0) refuse(op, "cols", "non-negative", std::to_string(cols));
   const QuantizedLayout layout = packed_layout(op, packed, format, block, rows, cols);
-  const std::int64_t blocks = layout.blocks_per_row();
-  const Tensor codes = torch::stable::new_empty(packed, {rows, layout.bytes_per_row()});
-  const Tensor scales = torch::stable::new_empty(packed, {rows, blocks}, ScalarType::Float);
-  const ZeroPoint kind = zero_point(layout.format);
-  const std::vector<std::int64_t> zero_sizes =
-      kind == ZeroPoint::kNone ? std::vector<std::int64_t>{0} : std::vector<std::int64_t>{rows, blocks};
-  const ScalarType zero_type = kind == ZeroPoint::kFloat ? ScalarType::Float : ScalarType::Byte;
-  const Tensor zeros = torch::stable::new_empty(packed, zero_sizes, zero_type);
-  const QuantizedBuffers out{codes.mutable_data_ptr<std::uint8_t>(), scales.mutable_data_ptr<float>(),
-                             kind == ZeroPoint::kInteger ? zeros.mutable_data_ptr<std::uint8_t>() : nullptr,
-                             kind == ZeroPoint::kFloat ? zeros.mutable_data_ptr<float>() : nullptr};
+  const QuantizedOutputs out(packed, layout);
   TorchExecutor executor;
-  unpack(dense(packed).const_data_ptr<std::uint8_t>(), layout, out, executor);
-  return {codes, scales, zeros};
+  unpack(dense(packed).const_data_ptr<std::uint8_t>(), layout, out.buffers(), executor);
+  return {out.codes, out.scales, out.zeros};
 }
 
 Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor> bias, std::string format,
