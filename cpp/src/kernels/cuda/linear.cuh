@@ -12,6 +12,9 @@ struct LinearProblem {
   Source bias;  // [rows], or no data
   Target y;     // [m, rows]
 
+  explicit LinearProblem(const QuantizedLinearArgs& a)
+      : x{a.x, a.dtype}, m(a.m), w(a.weight, a.layout), bias{a.bias, a.dtype}, y{a.y, a.dtype} {}
+
   __device__ void finish(std::int64_t i, std::int64_t row, float sum) const {
     y.set(i * w.s.rows + row, bias.data == nullptr ? sum : __fadd_rn(sum, bias[row]));
   }

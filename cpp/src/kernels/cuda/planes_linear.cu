@@ -290,11 +290,7 @@ int fairopt_cuda_planes_linear(const fairopt::cuda::QuantizedLinearArgs* args, i
   }
   if (args->m == 0 || args->layout.rows == 0) return cudaSuccess;
   return on_device(device, stream, [&](cudaStream_t s) {
-    const LinearProblem p{{args->x, args->dtype},
-                          args->m,
-                          Weight(args->weight, args->layout),
-                          {args->bias, args->dtype},
-                          {args->y, args->dtype}};
+    const LinearProblem p(*args);
     const Digits digits(args->layout, args->m, workspace);
     digits_kernel<<<static_cast<unsigned>(p.m), kWarps * kWarp, 0, s>>>(p, digits, planes);
     if (bits == 4) {

@@ -10,11 +10,7 @@ int fairopt_cuda_quantized_linear(const fairopt::cuda::QuantizedLinearArgs* args
   }
   if (args->m == 0 || args->layout.rows == 0) return cudaSuccess;
   return on_device(device, stream, [&](cudaStream_t s) {
-    const LinearProblem p{{args->x, args->dtype},
-                          args->m,
-                          Weight(args->weight, args->layout),
-                          {args->bias, args->dtype},
-                          {args->y, args->dtype}};
+    const LinearProblem p(*args);
     if (fits_tensor_cores(*args)) {
       launch_tensor_cores(p, s);
     } else {
