@@ -6,7 +6,8 @@ constexpr int kInt8Rows = 4, kInt8Tokens = 4;
 constexpr std::int32_t kInt8Shift = 128;
 
 // Modulo 2^32, in vector additions: they wrap, where the one at the end of _mm512_reduce_add_epi32 is a signed scalar.
-inline std::uint32_t sum_lanes(__m512i v) {
+// Not inlined: GCC 12 would keep sums of the loop before it on the stack.
+__attribute__((noinline)) std::uint32_t sum_lanes(__m512i v) {
   const __m256i eight = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
   const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
   const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
