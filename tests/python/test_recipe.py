@@ -101,12 +101,13 @@ solvers = st.sampled_from(
         Gptq("static", 0.05),
         Gptq("dynamic"),
         Awq(clip=False),
-        SignRound(50),
     ]
 )
 formats = st.sampled_from(sorted(WORD_OF_FORMAT))
+integers = formats.filter(lambda name: name.startswith("int"))
 quantizers = (
     st.builds(Quantize, formats, st.none() | blocks, st.booleans(), st.booleans(), solvers)
+    | st.builds(Quantize, integers, st.none() | blocks, st.booleans(), st.booleans(), st.just(SignRound(50)))
     | st.builds(Quantize, st.sampled_from(["int2_asym_float", "int4_asym_float"]), blocks, solver=st.just(Hqq(0.5)))
     | st.builds(Quantize, formats, blocks, st.booleans(), int8_share=st.sampled_from([0.05, 0.5]))
     | st.just(DynamicInt8())
