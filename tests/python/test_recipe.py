@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairopt.compress.prune_options import (
+    PRUNERS,
+    Fisher,
+    Gblm,
+    Hgla,
+    KeepNOfM,
+    Magnitude,
+    Random,
+    SparseGpt,
+    Taylor,
+    Wanda,
+)
 from fairopt.compress.recipe import (
     QUANTIZERS,
     WORD_OF_FORMAT,
     Chain,
     DynamicInt8,
     Hadamard,
-    KeepNOfM,
     KVCache,
     LlmInt8,
-    Magnitude,
     Override,
     Quantize,
     Recipe,
@@ -67,6 +79,17 @@ def only(*steps: Step) -> Recipe:
         ("magnitude:.25", only(Magnitude(0.25))),
         ("magnitude:2:4", only(Magnitude(KeepNOfM(2, 4)))),
         ("magnitude:2:4+int4:g=32", only(Magnitude(KeepNOfM(2, 4)), Quantize("int4_sym", 32))),
+        ("magnitude:0.5,scope=model", only(Magnitude(0.5, "model"))),
+        ("random:0", only(Random(0.0))),
+        ("wanda:0.6,owl", only(Wanda(0.6, owl=True))),
+        ("wanda:0.6,owl,owl_m=3,steps=4,schedule=linear", only(Wanda(0.6, 4, "linear", True, 3.0))),
+        ("wanda:4:8", only(Wanda(KeepNOfM(4, 8)))),
+        ("gblm:0.5,alpha=10", only(Gblm(0.5, alpha=10.0))),
+        ("hgla:0.5+taylor:0.6,order=2+fisher:0.7", only(Hgla(0.5), Taylor(0.6, order=2), Fisher(0.7))),
+        (
+            "sparsegpt:2:4,damp=0.1,float64+int4",
+            only(SparseGpt(KeepNOfM(2, 4), 0.1, True), Quantize("int4_sym", 128)),
+        ),
         (" magnitude : 0.5 + nf4 ", only(Magnitude(0.5), NF4)),
         (
             "nf4;*.down_proj=int8:g=64;keep=lm_head,*.layers.0.*",
@@ -121,10 +144,24 @@ caches = st.builds(
     st.integers(0, 4),
 )
 n_of_m = st.integers(2, 32).flatmap(lambda m: st.builds(KeepNOfM, st.integers(1, m - 1), st.just(m)))
-ratios = st.floats(0, 1, exclude_min=True, exclude_max=True)
-magnitudes = st.builds(Magnitude, ratios | n_of_m)
+ratios = st.floats(0, 1, exclude_max=True)
+growing = st.builds(dict, steps=st.integers(1, 9), schedule=st.sampled_from(["cubic", "linear"]))
+pruners = (
+    st.builds(Magnitude, ratios, st.sampled_from(["layer", "row", "model"]))
+    | st.builds(lambda cls, amount: cls(amount), st.sampled_from(list(PRUNERS.values())), ratios | n_of_m)
+    | st.builds(SparseGpt, ratios | n_of_m, st.sampled_from([0.01, 0.1]), st.booleans())
+    | st.builds(
+        lambda make, ratio, options: make(ratio, **options),
+        st.sampled_from([Wanda, Gblm, Hgla, Taylor, Fisher, partial(Gblm, alpha=10.0), partial(Taylor, order=2)]),
+        ratios,
+        growing,
+    )
+    | st.builds(
+        Wanda, ratios, owl=st.just(True), owl_m=st.sampled_from([3.0, 5.0]), owl_lambda=st.sampled_from([0.0, 0.08])
+    )
+)
 chains = st.builds(
-    lambda steps, last: Chain((*steps, last)), st.lists(magnitudes | transforms, max_size=2), quantizers | magnitudes
+    lambda steps, last: Chain((*steps, last)), st.lists(pruners | transforms, max_size=2), quantizers | pruners
 )
 globs = st.text("abcdefghij_.*?[]!-0123456789", min_size=1).filter(lambda glob: glob != "keep")
 overrides = st.lists(st.builds(Override, globs, chains), max_size=3).map(tuple)
@@ -197,7 +234,34 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
             "magnitude",
             "magnitude amount must be a ratio (0.5) or n:m (2:4), got 'magnitude' at column 1 of 'magnitude'",
         ),
-        ("magnitude:1.5", "magnitude ratio must be between 0 and 1, got 1.5 at column 1 of 'magnitude:1.5'"),
+        ("wanda:owl", "wanda amount must be a ratio (0.5) or n:m (2:4), got 'owl' at column 7 of 'wanda:owl'"),
+        ("magnitude:1.5", "magnitude ratio must be at least 0 and below 1, got 1.5 at column 1 of 'magnitude:1.5'"),
+        ("wanda:1", "wanda ratio must be at least 0 and below 1, got 1.0 at column 1 of 'wanda:1'"),
+        ("wanda:4:2", "n:m must be 0 < n < m <= 32, got 4:2 at column 1 of 'wanda:4:2'"),
+        ("wanda:2:x", "n:m must be whole numbers, got 'x' at column 9 of 'wanda:2:x'"),
+        (
+            "wanda:2:4,owl",
+            "wanda owl must be with a ratio, of which it gives each block another, got 2:4 "
+            "at column 1 of 'wanda:2:4,owl'",
+        ),
+        (
+            "wanda:.5,owl_m=3",
+            "wanda owl_m and owl_lambda must be with owl, got no owl at column 1 of 'wanda:.5,owl_m=3'",
+        ),
+        (
+            "gblm:2:4,steps=2",
+            "gblm steps must be 1 for n:m, which is no share that can grow, got 2 at column 1 of 'gblm:2:4,steps=2'",
+        ),
+        ("taylor:.5,order=3", "taylor order must be 1 or 2, got 3 at column 1 of 'taylor:.5,order=3'"),
+        (
+            "magnitude:2:4,scope=row",
+            "magnitude scope must be layer for n:m, which chooses along rows, got row "
+            "at column 1 of 'magnitude:2:4,scope=row'",
+        ),
+        (
+            "random:.5,steps=2",
+            "random option must be none, got 'steps' at column 11 of 'random:.5,steps=2'",
+        ),
         ("magnitude:4:4", "n:m must be 0 < n < m <= 32, got 4:4 at column 1 of 'magnitude:4:4'"),
         (
             "int8+nf4",
@@ -221,9 +285,9 @@ def test_what_cannot_be_read_is_named_with_its_column(text: str, message: str) -
     assert str(error.value) == f"recipe: {message}"
 
 
-@pytest.mark.parametrize("word", ["wanda:2:4", "sparsegpt:0.5", "kv5"])
+@pytest.mark.parametrize("word", ["bonsai:0.5", "kv5"])
 def test_words_of_other_methods_are_unknown(word: str) -> None:
-    with pytest.raises(InputError, match="step must be one of awq, fp4, fp8, gptq"):
+    with pytest.raises(InputError, match="step must be one of awq, fisher, fp4, fp8"):
         parse(word)
 
 

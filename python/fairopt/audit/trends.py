@@ -14,15 +14,17 @@ from fairopt.audit.rule import ALL
 
 def dose(recipe: str) -> tuple[str, float] | None:
     """Family and dose of a recipe of one step; None where it has none."""
-    from fairopt.compress.recipe import Magnitude, Quantize
+    from fairopt.compress.prune_options import Prune
+    from fairopt.compress.recipe import Quantize
     from fairopt.compress.recipe_text import parse
 
     parsed = parse(recipe) if recipe else None
     if parsed is None or parsed.chain is None or parsed.overrides or len(parsed.chain.steps) != 1:
         return None
     step = parsed.chain.steps[0]
-    if isinstance(step, Magnitude) and isinstance(step.amount, float):
-        return "magnitude: sparsity", step.amount
+    if isinstance(step, Prune) and isinstance(step.amount, float):
+        others = str(step).partition(",")[2]
+        return f"{step.word}{',' * bool(others)}{others}: sparsity", step.amount
     if isinstance(step, Quantize) and step.format.startswith("int"):
         return f"{step.solver.word or 'int'}: bits", float(step.format[3])
     return None

@@ -9,7 +9,8 @@ from torch import nn
 
 from fairopt import ops
 from fairopt.compress.layers import dense_weight, with_dense_weight
-from fairopt.compress.recipe import Chain, DynamicInt8, KeepNOfM, LlmInt8, Magnitude, Quantize
+from fairopt.compress.prune_options import KeepNOfM, Prune
+from fairopt.compress.recipe import Chain, DynamicInt8, LlmInt8, Quantize
 from fairopt.compress.solvers import layer_solver
 from fairopt.compress.solvers.base import Solved, Statistics
 from fairopt.nn import ColumnSplitLinear, DynamicInt8Linear, LlmInt8Linear, QuantizedEmbedding, QuantizedLinear
@@ -30,7 +31,7 @@ def report(solved: Solved | None) -> dict[str, float]:
 def prune(layer: nn.Module, chain: Chain) -> nn.Module:
     """The layer with the weights set to zero that the chain prunes; itself where it prunes none."""
     weight = dense_weight(layer)
-    steps = [step for step in chain.steps if isinstance(step, Magnitude)]
+    steps = [step for step in chain.steps if isinstance(step, Prune)]
     for step in steps:
         weight = weight.masked_fill(~_keep_mask(weight, step), 0)
     return with_dense_weight(layer, weight) if steps else layer
@@ -103,10 +104,11 @@ def _split(weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize)
     return ColumnSplitLinear.from_weight(weight, bias, [part for part in parts if len(part[0])], pad=quantizer.pad)
 
 
-def _keep_mask(weight: torch.Tensor, step: Magnitude) -> torch.Tensor:
+def _keep_mask(weight: torch.Tensor, step: Prune) -> torch.Tensor:
     score = weight.cpu()  # there is no CUDA kernel; one pass a layer does not need one
     if isinstance(step.amount, KeepNOfM):
         mask = ops.prune_mask_n_of_m(score, step.amount.n, step.amount.m)
     else:
+        assert isinstance(step.amount, float | int)
         mask = ops.prune_mask(score, round(step.amount * score.numel()))
     return mask.to(weight.device)

@@ -11,7 +11,8 @@ from torch import nn
 
 from fairopt.compress import kv_cache
 from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, linear_layers
-from fairopt.compress.recipe import Chain, Hadamard, KeepNOfM, Magnitude, Quantize, Recipe, Step, Transform
+from fairopt.compress.prune_options import KeepNOfM, Magnitude, Prune
+from fairopt.compress.recipe import Chain, Hadamard, Quantize, Recipe, Step, Transform
 from fairopt.compress.solver_options import Gptq, Hqq, RangeSearch, Rtn
 from fairopt.errors import InputError
 
@@ -87,7 +88,9 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
                 f"compress: block must divide K = {k} of '{name}', got {step.block}"
                 " (choose another, or allow a short last block with 'pad')"
             )
-        if isinstance(step, Magnitude) and isinstance(step.amount, KeepNOfM) and k % step.amount.m:
+        if isinstance(step, Prune) and (not isinstance(step, Magnitude) or step.scope != "layer"):
+            raise InputError(f"compress: pruning must be by magnitude within a layer, got '{step}'")
+        if isinstance(step, Prune) and isinstance(step.amount, KeepNOfM) and k % step.amount.m:
             raise InputError(
                 f"compress: m must divide K = {k} of '{name}', got {step.amount} (keep={name} leaves it dense)"
             )

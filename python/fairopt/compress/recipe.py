@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, TypeAlias
 
+from fairopt.compress.prune_options import Prune
 from fairopt.compress.solver_options import Hqq, Rtn, SignRound, Solver, options_text
 from fairopt.errors import InputError
 
@@ -48,7 +49,6 @@ QUANTIZERS = {
 WORD_OF_FORMAT = {format: word for word, entry in QUANTIZERS.items() for format in entry.dialects.values()}
 
 _MIN_BLOCK = 16
-_MAX_M = 32
 
 
 @dataclass(frozen=True)
@@ -156,38 +156,9 @@ class Hadamard:
         return ":".join([self.word, *options_text(self)])
 
 
-@dataclass(frozen=True)
-class KeepNOfM:
-    """Of every ``m`` consecutive weights of a row keep the ``n`` largest: ``2:4`` keeps two of four."""
-
-    n: int
-    m: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.n < self.m <= _MAX_M:
-            raise InputError(f"recipe: n:m must be 0 < n < m <= {_MAX_M}, got {self}")
-
-    def __str__(self) -> str:
-        return f"{self.n}:{self.m}"
-
-
-@dataclass(frozen=True)
-class Magnitude:
-    """Set the weights of smallest magnitude to zero: a share of the layer's, or all but n of every m along a row."""
-
-    amount: float | KeepNOfM
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.amount, KeepNOfM) and not 0 < self.amount < 1:
-            raise InputError(f"recipe: magnitude ratio must be between 0 and 1, got {self.amount}")
-
-    def __str__(self) -> str:
-        return f"magnitude:{self.amount}"
-
-
 Quantizer: TypeAlias = Quantize | DynamicInt8 | LlmInt8
 Transform: TypeAlias = SmoothQuant | Hadamard
-Step: TypeAlias = Quantizer | Transform | Magnitude
+Step: TypeAlias = Quantizer | Transform | Prune
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from fairopt.compress.prune_options import PRUNERS, KeepNOfM, Prune
 from fairopt.compress.recipe import (
     QUANTIZERS,
     Chain,
     DynamicInt8,
     Hadamard,
-    KeepNOfM,
     KVCache,
     LlmInt8,
-    Magnitude,
     Override,
     Quantize,
     Recipe,
@@ -29,7 +28,7 @@ from fairopt.errors import InputError
 
 _TRANSFORMS = {cls.word: cls for cls in (SmoothQuant, Hadamard)}
 _CACHES = {f"kv{bits}": bits for bits in (2, 3, 4, 8)}
-STEPS = (*QUANTIZERS, *SOLVERS, *_TRANSFORMS, "w8a8", LlmInt8.word, "magnitude")
+STEPS = (*QUANTIZERS, *SOLVERS, *_TRANSFORMS, "w8a8", LlmInt8.word, *PRUNERS)
 WORDS = (*STEPS, *_CACHES)
 
 
@@ -156,8 +155,8 @@ class _Parser:
 
     def _step(self, word: _Token, mark: str) -> Step:
         """``mark`` is what introduces the options."""
-        if word.text == "magnitude":
-            return self._magnitude(word)
+        if word.text in PRUNERS:
+            return self._prune(word, PRUNERS[word.text], mark)
         if word.text in SOLVERS:
             if not self._accept(":") or self._peek().text not in QUANTIZERS:
                 raise self._error(self._peek(), f"{word.text} format", f"one of {', '.join(QUANTIZERS)}")
@@ -206,7 +205,7 @@ class _Parser:
         return given
 
     def _arguments(self) -> list[_Argument]:
-        """``argument = name [ "=" value ] | ratio | n ":" m``."""
+        """``argument = name [ "=" value ]``, and what is wrongly joined by ":"."""
         arguments = []
         for name in self._separated(",", "option"):
             separator = self._peek().text if self._peek().text in ("=", ":") else ""
@@ -214,17 +213,21 @@ class _Parser:
             arguments.append(_Argument(name, separator, value))
         return arguments
 
-    def _magnitude(self, word: _Token) -> Magnitude:
-        arguments = self._arguments() if self._accept(":") else []
-        if len(arguments) == 1:
-            name, separator, value = arguments[0]
-            if separator == ":":
-                n, m = (self._whole_number(text, name, "n:m") for text in (name.text, value))
-                return Magnitude(KeepNOfM(n, m))
-            if not separator and re.fullmatch(r"\d*\.?\d+(e-?\d+)?", name.text):
-                return Magnitude(float(name.text))
-        at = arguments[-1].name if arguments else word
-        raise self._error(at, "magnitude amount", "a ratio (0.5) or n:m (2:4)")
+    def _prune(self, word: _Token, cls: type[Prune], mark: str) -> Prune:
+        """``prune = word ":" amount { "," option }``, ``amount = ratio | n ":" m``."""
+        amount = self._amount(word, mark)
+        given = self._options(word, {}, option_names(cls)[1:], ",")
+        step: Prune = read_options(cls, {name: option.value for name, option in given.items()}, amount=amount)
+        return step
+
+    def _amount(self, word: _Token, mark: str) -> float | KeepNOfM:
+        amount = self._word("amount") if self._accept(mark) else word
+        if amount is not word and self._accept(":"):
+            m = self._word("m")
+            return KeepNOfM(*(self._whole_number(token.text, token, "n:m") for token in (amount, m)))
+        if not re.fullmatch(r"\d*\.?\d+(e-?\d+)?", amount.text):
+            raise self._error(amount, f"{word.text} amount", "a ratio (0.5) or n:m (2:4)")
+        return float(amount.text)
 
     def _number(self, word: _Token, option: _Argument) -> int:
         return self._whole_number(option.value, option.name, f"{word.text} {option.name.text}")
@@ -267,7 +270,7 @@ class _Parser:
 
     def _unknown(self, token: _Token, what: str, known: tuple[str, ...]) -> InputError:
         near = [word for word in difflib.get_close_matches(token.text, known, n=3, cutoff=0.5) if word != token.text]
-        error = self._error(token, what, f"one of {', '.join(sorted(known))}")
+        error = self._error(token, what, f"one of {', '.join(sorted(known))}" if known else "none")
         return InputError(f"{error}; did you mean {' or '.join(near)}?") if near else error
 
     @contextmanager

@@ -105,14 +105,14 @@ def option_names(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls))
 
 
-def read_options(cls: Any, given: Mapping[str, str]) -> Any:
-    """The dataclass ``cls`` with its options from text; an empty text sets a flag.
+def read_options(cls: Any, given: Mapping[str, str], **known: object) -> Any:
+    """The dataclass ``cls`` with its options from text, where an empty one sets a flag; ``known`` fields as they are.
 
     Raises:
         InputError: a value of another type, or outside the choices.
     """
     types = typing.get_type_hints(cls)
-    return cls(**{name: _value(f"{cls.word} {name}", types[name], text) for name, text in given.items()})
+    return cls(**known, **{name: _value(f"{cls.word} {name}", types[name], text) for name, text in given.items()})
 
 
 def _value(what: str, type: Any, text: str) -> Any:
