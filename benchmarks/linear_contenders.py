@@ -17,6 +17,7 @@ from fairopt import ops
 
 FORMATS = [("int4_sym", 128), ("int4_asym", 128), ("nf4", 64), ("int8", 128)]
 PEER_BLOCK = 128
+BYTE_PRODUCTS = {"exact": 0, "a8": 1, "a16": 2, "a24": 3, "i16": 4}
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
 
@@ -30,6 +31,7 @@ class Contender:
     copies: list[Layer]
     bytes: int  # read by one call: codes, scales, zero points
     values: torch.Tensor  # the weights that its codes stand for
+    byte_products: int = 0  # products of bytes that make one of a weight and an activation; 0: it multiplies floats
     seconds: list[float] = field(default_factory=list)
     of_limit: list[float] = field(default_factory=list)
 
@@ -46,7 +48,7 @@ def ours(weight: torch.Tensor) -> Iterator[Contender]:
         tensors = ops.quantize_blockwise(weight, format, block)
         values = ops.dequantize_blockwise(*tensors, format, block, cols)
         packed = ops.pack_weight(*tensors, format, block, cols)
-        more = rotation(packed.numel()) - 1  # not clones: only pack_weight asks for large pages
+        more = rotation(packed.numel()) - 1
         copies = [packed, *(ops.pack_weight(*tensors, format, block, cols) for _ in range(more))]
         for mode in ops.matmul_modes(format):
 
@@ -54,7 +56,12 @@ def ours(weight: torch.Tensor) -> Iterator[Contender]:
                 return lambda x: torch.ops.fairopt.packed_linear.default(x, packed, None, format, block, rows, mode)
 
             yield Contender(
-                f"fairopt {format} b{block} {mode}", torch.float32, [layer(p) for p in copies], packed.numel(), values
+                f"fairopt {format} b{block} {mode}",
+                torch.float32,
+                [layer(p) for p in copies],
+                packed.numel(),
+                values,
+                BYTE_PRODUCTS[mode],
             )
 
 
@@ -96,7 +103,7 @@ def dynamic_int8(weight: torch.Tensor) -> Contender:
         return lambda x: torch.ops.quantized.linear_dynamic(x, packed, True)
 
     layers = [layer(torch.ops.quantized.linear_prepack(qweight, None)) for _ in range(rotation(size))]
-    return Contender("torch dynamic int8 (fbgemm)", torch.float32, layers, size, qweight.dequantize())
+    return Contender("torch dynamic int8 (fbgemm)", torch.float32, layers, size, qweight.dequantize(), 1)
 
 
 def bitsandbytes(weight: torch.Tensor) -> Contender:

@@ -1,6 +1,7 @@
 // What the machine can do at most, as torch operators, so that a limit is measured with the threads of the measured
-// thing: a pass that only reads, and a loop that only multiplies and adds. Built by machine_limits.py with
+// thing: a pass that only reads, and loops that only multiply and add, floats or bytes. Built by machine_limits.py with
 // -march=native; no part of the package.
+#include <immintrin.h>
 #include <sys/mman.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
@@ -54,25 +55,50 @@ void prefer_huge_pages(const Tensor& buffer) {
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
+/// Runs `rounds` once on every thread and returns the sum of what they return.
+template <class Rounds>
+int64_t on_every_thread(const Rounds& rounds) {
+  std::atomic<int64_t> total = 0;
+  torch::stable::parallel_for(0, torch::stable::get_num_threads(), 1, [&](int64_t lo, int64_t hi) {
+    for (int64_t thread = lo; thread < hi; ++thread) total += rounds();
+  });
+  return total;
+}
+
 /// Runs `steps` rounds of fused multiply-adds on every thread and returns their number of floating-point operations.
 int64_t fma_pass(int64_t steps) {
-  std::atomic<int64_t> operations = 0;
-  torch::stable::parallel_for(0, torch::stable::get_num_threads(), 1, [&](int64_t lo, int64_t hi) {
-    for (int64_t thread = lo; thread < hi; ++thread) {
-      Floats sums[kChains];
-      for (int i = 0; i < kChains; ++i) sums[i] = Floats{} + static_cast<float>(i);  // equal chains would be merged
-      Floats factor = Floats{} + 0.999f, term = Floats{} + 1e-3f;
-      for (int64_t step = 0; step < steps; ++step) {
+  return on_every_thread([&] {
+    Floats sums[kChains];
+    for (int i = 0; i < kChains; ++i) sums[i] = Floats{} + static_cast<float>(i);  // equal chains would be merged
+    Floats factor = Floats{} + 0.999f, term = Floats{} + 1e-3f;
+    for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 12
-        for (int i = 0; i < kChains; ++i) sums[i] = sums[i] * factor + term;
-        asm volatile("" : "+m"(operations));  // a loop with an effect: it stays
-      }
-      float sum = 0.0f;
-      for (const Floats& floats : sums) sum += floats[0];
-      operations += 2 * kChains * steps * static_cast<int64_t>(kBytes / sizeof(float)) + (sum < 0.0f ? 1 : 0);
+      for (int i = 0; i < kChains; ++i) sums[i] = sums[i] * factor + term;
+      asm volatile("");  // a loop with an effect: it stays
     }
+    float sum = 0.0f;
+    for (const Floats& floats : sums) sum += floats[0];
+    return 2 * kChains * steps * static_cast<int64_t>(kBytes / sizeof(float)) + (sum < 0.0f ? 1 : 0);
   });
-  return operations;
+}
+
+/// Runs `steps` rounds of dot products of four bytes on every thread and returns the number of their multiplications
+/// and additions, two a byte; 0 where the machine has no such instruction.
+int64_t dot_pass([[maybe_unused]] int64_t steps) {
+#if defined(__AVX512VNNI__)
+  return on_every_thread([&] {
+    __m512i sums[kChains];
+    for (int i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(i);
+    const __m512i bytes = _mm512_set1_epi8(3);
+    for (int64_t step = 0; step < steps; ++step) {
+#pragma GCC unroll 12
+      for (int i = 0; i < kChains; ++i) asm volatile("vpdpbusd %1, %1, %0" : "+v"(sums[i]) : "v"(bytes));
+    }
+    return 2 * kChains * steps * int64_t{64};
+  });
+#else
+  return 0;
+#endif
 }
 
 }  // namespace
@@ -81,9 +107,13 @@ STABLE_TORCH_LIBRARY(fairopt_limits, m) {
   m.def("read_pass(Tensor buffer) -> int");
   m.def("prefer_huge_pages(Tensor(a!) buffer) -> ()");
   m.def("fma_pass(int steps) -> int");
+  m.def("dot_pass(int steps) -> int");
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CPU, m) {
   m.impl("read_pass", TORCH_BOX(&read_pass));
   m.impl("prefer_huge_pages", TORCH_BOX(&prefer_huge_pages));
 }
-STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CompositeExplicitAutograd, m) { m.impl("fma_pass", TORCH_BOX(&fma_pass)); }
+STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CompositeExplicitAutograd, m) {
+  m.impl("fma_pass", TORCH_BOX(&fma_pass));
+  m.impl("dot_pass", TORCH_BOX(&dot_pass));
+}

@@ -1,9 +1,10 @@
 """Linear layers on packed quantised weights against the limits of the machine and against the peers.
 
 Every call is timed right after its limit, in one process and in random order: for one token a pass that only reads as
-many bytes, for more a loop of fused multiply-adds. What counts is the median of these ratios; milliseconds stand
-beside them because people want to see them. The weights rotate through so many copies that they come from memory and
-not from the cache. docs/performance.md says what the numbers mean and what not to conclude.
+many bytes; for more a loop from registers, of fused multiply-adds or, for a mode that multiplies bytes, of VNNI's dot
+products. What counts is the median of these ratios; milliseconds stand beside them because people want to see them.
+The weights rotate through so many copies that they come from memory and not from the cache, and all, the peers' too,
+lie on large pages. docs/performance.md says what the numbers mean and what not to conclude.
 
     python benchmarks/quantized_linear.py --out build/quantized_linear.json
     python benchmarks/quantized_linear.py --quick
@@ -13,11 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # torch asks for large pages too, so that the peers lie as our weights do
 
 import machine_limits
 import torch
@@ -29,7 +34,7 @@ from rich.table import Table
 SHAPES = [(4096, 11008), (4096, 4096)]  # [n, k]
 TOKENS = [1, 4, 16, 64, 256]
 QUICK_SHAPES, QUICK_TOKENS, QUICK_TURNS = [(1024, 4096)], [1, 16], 5
-FMA_STEPS = 100_000
+LOOP_STEPS = 100_000
 
 
 @dataclass
@@ -42,7 +47,7 @@ class Row:
     median_ms: float
     min_ms: float
     gflops: float  # at the median
-    limit: str  # "read" or "fma"
+    limit: str  # "read", "fma" or "dot"
     of_limit: float
     error: float  # ||y - exact|| / ||exact||, exact in float64 with the weights that the codes stand for
     times_faster: dict[str, float]  # than each peer
@@ -65,18 +70,33 @@ class Memory:
         return time.perf_counter() - start
 
 
-def fma_seconds(operations: float) -> float:
+def loop_seconds(loop: Callable[[int], int], operations: float) -> float:
     start = time.perf_counter()
-    done = machine_limits.fma_pass(FMA_STEPS)
+    done = loop(LOOP_STEPS)
     return (time.perf_counter() - start) / done * operations
+
+
+def limit_of(c: Contender, m: int) -> str:
+    """What bounds this layer for m tokens; without VNNI the modes that multiply bytes are compared with floats."""
+    if m == 1:
+        return "read"
+    return "dot" if c.byte_products and machine_limits.dot_pass(1) else "fma"
+
+
+def limit_seconds(c: Contender, m: int, memory: Memory) -> float:
+    limit, operations = limit_of(c, m), 2.0 * m * c.values.numel()
+    if limit == "read":
+        return memory.read_seconds(c.bytes)
+    if limit == "dot":
+        return loop_seconds(machine_limits.dot_pass, operations * c.byte_products)
+    return loop_seconds(machine_limits.fma_pass, operations)
 
 
 def run_turn(everybody: list[Contender], x: torch.Tensor, memory: Memory, turn: int) -> None:
     """One call of everybody, each right after its limit, in another order every turn."""
-    m, k = x.shape
     for c in random.Random(turn).sample(everybody, len(everybody)):
         tokens, layer = x.to(c.dtype), c.copies[turn % len(c.copies)]
-        limit = memory.read_seconds(c.bytes) if m == 1 else fma_seconds(2.0 * m * c.values.shape[0] * k)
+        limit = limit_seconds(c, len(x), memory)
         start = time.perf_counter()
         layer(tokens)
         seconds = time.perf_counter() - start
@@ -98,7 +118,7 @@ def row(c: Contender, peers: list[Contender], x: torch.Tensor) -> Row:
         median_ms=1e3 * median,
         min_ms=1e3 * min(c.seconds),
         gflops=2e-9 * m * n * k / median,
-        limit="read" if m == 1 else "fma",
+        limit=limit_of(c, m),
         of_limit=statistics.median(c.of_limit),
         error=float((c.copies[0](x.to(c.dtype)).double() - exact).norm() / exact.norm()),
         times_faster={
