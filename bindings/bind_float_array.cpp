@@ -29,7 +29,7 @@ std::vector<py::ssize_t> FloatArray::sizes(std::int64_t last) const {
   return all;
 }
 
-FloatArray finite_floats(const char* op, const char* argument, const py::array& array) {
+FloatArray floats(const char* op, const char* argument, const py::array& array) {
   const DType dtype = dtype_of(op, argument, array);
   if (array.ndim() == 0) refuse(op, argument, "an array of at least one dimension", "a scalar");
   FloatArray out{py::array::ensure(array, py::array::c_style), dtype, 1, array.shape(array.ndim() - 1), {}};
@@ -37,11 +37,16 @@ FloatArray finite_floats(const char* op, const char* argument, const py::array& 
     out.leading.push_back(array.shape(i));
     out.rows *= array.shape(i);
   }
+  return out;
+}
+
+FloatArray finite_floats(const char* op, const char* argument, const py::array& array) {
+  FloatArray out = floats(op, argument, array);
   const void* data = out.values.data();
   std::int64_t bad = 0;
   {
     const py::gil_scoped_release release;
-    bad = count_nonfinite(data, dtype, out.rows * out.cols);
+    bad = count_nonfinite(data, out.dtype, out.rows * out.cols);
   }
   if (bad > 0) refuse(op, argument, "finite", std::to_string(bad) + " NaN or infinite values");
   return out;

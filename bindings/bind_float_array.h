@@ -21,7 +21,9 @@ struct FloatArray {
   std::vector<pybind11::ssize_t> sizes(std::int64_t last) const;
 };
 
-/// Throws std::invalid_argument `<op>: <argument> must be ...` for another dtype, no dimension, NaN or infinity.
+/// Throws std::invalid_argument `<op>: <argument> must be ...` for another dtype or no dimension.
+FloatArray floats(const char* op, const char* argument, const pybind11::array& array);
+/// And for NaN or infinity.
 FloatArray finite_floats(const char* op, const char* argument, const pybind11::array& array);
 
 /// "float32", "float16" or "bfloat16".

@@ -22,8 +22,10 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
       "packed_linear(Tensor x, Tensor packed, Tensor? bias, str format, int block, SymInt rows, str mode, "
       "Tensor? lora_z=None, Tensor? lora_b=None) -> Tensor");
   m.def("dynamic_int8_linear(Tensor x, Tensor codes, Tensor scales, Tensor? bias, float threshold) -> Tensor");
-  m.def("prune_mask(Tensor score, SymInt prune) -> Tensor");
-  m.def("prune_mask_n_of_m(Tensor score, int n, int m) -> Tensor");
+  m.def("prune_mask(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
+  m.def("prune_mask_rows(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
+  m.def("prune_mask_model(Tensor[] scores, SymInt prune, Tensor[]? norms=None) -> Tensor[]");
+  m.def("prune_mask_n_of_m(Tensor score, int n, int m, Tensor? norms=None) -> Tensor");
   m.def(
       "gptq(Tensor weight, Tensor hessian, str format, int block, str act_order='none', float damp=0.01) "
       "-> (Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
@@ -47,6 +49,8 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("packed_linear", TORCH_BOX(&packed_linear));
   m.impl("dynamic_int8_linear", TORCH_BOX(&dynamic_int8_linear));
   m.impl("prune_mask", TORCH_BOX(&prune_mask));
+  m.impl("prune_mask_rows", TORCH_BOX(&prune_mask_rows));
+  m.impl("prune_mask_model", TORCH_BOX(&prune_mask_model));
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
   m.impl("gptq", TORCH_BOX(&gptq));
   m.impl("tree_attention", TORCH_BOX(&tree_attention));

@@ -36,8 +36,11 @@ Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor
                      std::optional<Tensor> lora_b);
 Tensor dynamic_int8_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, std::optional<Tensor> bias,
                            double threshold);
-Tensor prune_mask(const Tensor& score, std::int64_t prune);
-Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m);
+Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms);
+Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms);
+std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t prune,
+                                     std::optional<std::vector<Tensor>> norms);
+Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms);
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, const Tensor& hessian, std::string format,
                                                         std::int64_t block, std::string act_order, double damp);
 Tensor tree_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& segments, const Tensor& runs,

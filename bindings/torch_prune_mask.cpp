@@ -1,49 +1,112 @@
-// prune_mask and prune_mask_n_of_m.
+// prune_mask, prune_mask_rows, prune_mask_model and prune_mask_n_of_m.
 #include "fairopt/prune.h"
 #include "torch_ops.h"
 
 namespace fairopt::ops {
 namespace {
 
-DType check_score(const char* op, const Tensor& score) {
-  if (score.is_cuda()) refuse(op, "score", "on the CPU (there is no CUDA kernel)", device_text(score));
-  return float_dtype(op, "score", score.scalar_type());
+std::string element(const std::string& list, std::size_t i) { return list + "[" + std::to_string(i) + "]"; }
+
+/// A matrix of scores at the door: checked, dense. Its values are refused by the core if they are not finite.
+struct Scores {
+  Tensor values;
+  std::optional<Tensor> norms;
+
+  Scores(const char* op, const std::string& name, const Tensor& score, const std::string& norms_name,
+         const std::optional<Tensor>& factors)
+      : values(score), norms(factors) {
+    if (score.is_cuda()) refuse(op, name.c_str(), "on the CPU (there is no CUDA kernel)", device_text(score));
+    float_dtype(op, name.c_str(), score.scalar_type());
+    if (norms) {
+      require_dimension(op, name.c_str(), score);
+      require_dtype(op, norms_name.c_str(), *norms, ScalarType::Float);
+      require_device_of(op, norms_name.c_str(), *norms, name.c_str(), score);
+      require_shape(op, norms_name.c_str(), *norms, {score.size(-1)}, "like the columns of " + name);
+      norms = dense(*norms);
+    }
+    values = dense(score);
+  }
+
+  PruneScores view() const {
+    const std::int64_t cols = values.dim() == 0 ? 1 : values.size(-1);
+    return {values.const_data_ptr(), float_dtype("prune_mask", "score", values.scalar_type()),
+            cols == 0 ? 0 : values.numel() / cols, cols, norms ? norms->const_data_ptr<float>() : nullptr};
+  }
+
+  Tensor new_mask() const { return torch::stable::new_empty(values, values.sizes(), ScalarType::Bool); }
+};
+
+std::uint8_t* bytes_of(const Tensor& mask) { return static_cast<std::uint8_t*>(mask.mutable_data_ptr()); }
+
+void require_prune(const char* op, std::int64_t prune, std::int64_t most, const char* of) {
+  if (prune < 0 || prune > most) {
+    refuse(op, "prune", "between 0 and the " + std::to_string(most) + " " + of, std::to_string(prune));
+  }
 }
 
 }  // namespace
 
-Tensor prune_mask(const Tensor& score, std::int64_t prune) {
+Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms) {
   constexpr const char* op = "prune_mask";
-  const DType dtype = check_score(op, score);
-  const std::int64_t n = score.numel();
-  if (prune < 0 || prune > n) {
-    refuse(op, "prune", "between 0 and the " + std::to_string(n) + " values of score", std::to_string(prune));
-  }
-  const Tensor dense = torch::stable::contiguous(score);
-  require_finite(op, "score", dense);
-  const Tensor mask = torch::stable::new_empty(dense, dense.sizes(), ScalarType::Bool);
+  const Scores scores(op, "score", score, "norms", norms);
+  require_prune(op, prune, score.numel(), "values of score");
+  const Tensor mask = scores.new_mask();
   TorchExecutor executor;
-  fairopt::prune_mask(dense.const_data_ptr(), dtype, n, prune, static_cast<std::uint8_t*>(mask.mutable_data_ptr()),
-                      executor);
+  fairopt::prune_mask(scores.view(), prune, bytes_of(mask), executor);
   return mask;
 }
 
-Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m) {
-  constexpr const char* op = "prune_mask_n_of_m";
-  const DType dtype = check_score(op, score);
+Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms) {
+  constexpr const char* op = "prune_mask_rows";
+  const Scores scores(op, "score", score, "norms", norms);
   require_dimension(op, "score", score);
-  const std::int64_t cols = score.size(-1);
+  require_prune(op, prune, score.size(-1), "columns of score");
+  const Tensor mask = scores.new_mask();
+  TorchExecutor executor;
+  fairopt::prune_mask_rows(scores.view(), prune, bytes_of(mask), executor);
+  return mask;
+}
+
+std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t prune,
+                                     std::optional<std::vector<Tensor>> norms) {
+  constexpr const char* op = "prune_mask_model";
+  if (norms && norms->size() != scores.size()) {
+    refuse(op, "norms", "as many as the " + std::to_string(scores.size()) + " scores", std::to_string(norms->size()));
+  }
+  std::vector<Scores> checked;
+  std::vector<PruneScores> views;
+  std::int64_t values = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const std::optional<Tensor> own = norms ? std::optional<Tensor>((*norms)[i]) : std::nullopt;
+    checked.emplace_back(op, element("scores", i), scores[i], element("norms", i), own);
+    views.push_back(checked.back().view());
+    values += scores[i].numel();
+  }
+  require_prune(op, prune, values, "values of scores");
+  std::vector<Tensor> masks;
+  std::vector<std::uint8_t*> bytes;
+  for (const Scores& matrix : checked) {
+    masks.push_back(matrix.new_mask());
+    bytes.push_back(bytes_of(masks.back()));
+  }
+  TorchExecutor executor;
+  fairopt::prune_mask_model(views, prune, bytes, executor);
+  return masks;
+}
+
+Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms) {
+  constexpr const char* op = "prune_mask_n_of_m";
+  const Scores scores(op, "score", score, "norms", norms);
+  require_dimension(op, "score", score);
   if (m < 1 || m > kMaxM) refuse(op, "m", "between 1 and " + std::to_string(kMaxM), std::to_string(m));
   if (n < 1 || n > m) refuse(op, "n", "between 1 and m = " + std::to_string(m), std::to_string(n));
+  const std::int64_t cols = score.size(-1);
   if (cols % m != 0) {
     refuse(op, "score", "of a multiple of m = " + std::to_string(m) + " columns", std::to_string(cols));
   }
-  const Tensor dense = torch::stable::contiguous(score);
-  require_finite(op, "score", dense);
-  const Tensor mask = torch::stable::new_empty(dense, dense.sizes(), ScalarType::Bool);
+  const Tensor mask = scores.new_mask();
   TorchExecutor executor;
-  fairopt::prune_mask_n_of_m(dense.const_data_ptr(), dtype, leading_numel(score), cols, static_cast<int>(n),
-                             static_cast<int>(m), static_cast<std::uint8_t*>(mask.mutable_data_ptr()), executor);
+  fairopt::prune_mask_n_of_m(scores.view(), static_cast<int>(n), static_cast<int>(m), bytes_of(mask), executor);
   return mask;
 }
 

@@ -74,7 +74,9 @@ __all__: list[str] = [
     "preference",
     "preference_flips",
     "prune_mask",
+    "prune_mask_model",
     "prune_mask_n_of_m",
+    "prune_mask_rows",
     "quantize_blockwise",
     "recovery_binary",
     "recovery_test",
@@ -510,18 +512,42 @@ def preference_flips(
     n_groups: typing.SupportsInt | typing.SupportsIndex,
 ) -> list[dict[str, typing.Any]]: ...
 def prune_mask(
-    score: numpy.ndarray, prune: typing.SupportsInt | typing.SupportsIndex
+    score: numpy.ndarray,
+    prune: typing.SupportsInt | typing.SupportsIndex,
+    norms: numpy.typing.NDArray[numpy.float32] | None = None,
 ) -> numpy.typing.NDArray[numpy.bool]:
     """
-    True keeps. Exactly `prune` entries are False: those of smallest |score|, among equals the lower index first.
-    score: float32, float16 or uint16 (bfloat16 bits). Raises ValueError for NaN or infinity.
+    True keeps. Exactly `prune` entries are False: those of smallest |score| (times norms[column], float32),
+    among equals the lower index first. score: float32, float16 or uint16 (bfloat16 bits). Raises ValueError for
+    NaN or infinity.
+    """
+
+def prune_mask_model(
+    scores: collections.abc.Sequence[numpy.ndarray],
+    prune: typing.SupportsInt | typing.SupportsIndex,
+    norms: list[numpy.typing.NDArray[numpy.float32] | None] | None = None,
+) -> list[numpy.typing.NDArray[numpy.bool]]:
+    """
+    As prune_mask, for all arrays together: among equals the earlier array, then the lower index first.
     """
 
 def prune_mask_n_of_m(
-    score: numpy.ndarray, n: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex
+    score: numpy.ndarray,
+    n: typing.SupportsInt | typing.SupportsIndex,
+    m: typing.SupportsInt | typing.SupportsIndex,
+    norms: numpy.typing.NDArray[numpy.float32] | None = None,
 ) -> numpy.typing.NDArray[numpy.bool]:
     """
     True keeps: of every m consecutive values of a row the n of largest |score|, 1 <= n <= m <= 32.
+    """
+
+def prune_mask_rows(
+    score: numpy.ndarray,
+    prune: typing.SupportsInt | typing.SupportsIndex,
+    norms: numpy.typing.NDArray[numpy.float32] | None = None,
+) -> numpy.typing.NDArray[numpy.bool]:
+    """
+    As prune_mask, for each row alone.
     """
 
 def quantize_blockwise(

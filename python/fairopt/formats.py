@@ -5,6 +5,7 @@ bfloat16, which NumPy lacks, travels as a ``uint16`` array of its bits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -104,21 +105,44 @@ def quantize(array: NDArray[Any], format: Format, block: int = 64) -> QuantizedA
     return QuantizedArray(codes, scales, zeros, format, block, array.shape[-1])
 
 
-def prune_mask(score: NDArray[Any], prune: int) -> NDArray[np.bool_]:
-    """Which weights to keep when exactly ``prune`` of them go: those of smallest ``|score|``.
+def prune_mask(score: NDArray[Any], prune: int, norms: NDArray[np.float32] | None = None) -> NDArray[np.bool_]:
+    """Which weights to keep when exactly ``prune`` of them go: those of smallest score.
 
-    Among equal scores the lower index (row-major) is pruned first, so the mask is the same on every machine.
-
-    Raises:
-        ValueError: ``prune`` outside [0, score.size], another dtype, NaN or infinity.
-    """
-    return _core.prune_mask(score, prune)
-
-
-def prune_mask_n_of_m(score: NDArray[Any], n: int, m: int) -> NDArray[np.bool_]:
-    """N:M sparsity: of every ``m`` consecutive values of a row the ``n`` of largest ``|score|`` are kept.
+    The score is ``|score|``, or ``|score| * norms[column]`` in float32. Among equal scores the lower index (row-major)
+    is pruned first, so the mask is the same on every machine.
 
     Raises:
-        ValueError: not 1 <= n <= m <= 32, a row that is no multiple of ``m``, another dtype, NaN or infinity.
+        ValueError: ``prune`` outside [0, score.size], another dtype, NaN or infinity, norms of another size or below 0.
     """
-    return _core.prune_mask_n_of_m(score, n, m)
+    return _core.prune_mask(score, prune, norms)
+
+
+def prune_mask_rows(score: NDArray[Any], prune: int, norms: NDArray[np.float32] | None = None) -> NDArray[np.bool_]:
+    """As :func:`prune_mask`, for each row alone: exactly ``prune`` of its entries go.
+
+    Raises:
+        ValueError: ``prune`` outside [0, score.shape[-1]], and what :func:`prune_mask` raises.
+    """
+    return _core.prune_mask_rows(score, prune, norms)
+
+
+def prune_mask_model(
+    scores: Sequence[NDArray[Any]], prune: int, norms: Sequence[NDArray[np.float32] | None] | None = None
+) -> list[NDArray[np.bool_]]:
+    """As :func:`prune_mask`, for several arrays together; among equal scores the earlier array is pruned first.
+
+    Raises:
+        ValueError: ``prune`` outside [0, sum of sizes], and what :func:`prune_mask` raises.
+    """
+    return _core.prune_mask_model(scores, prune, norms)
+
+
+def prune_mask_n_of_m(
+    score: NDArray[Any], n: int, m: int, norms: NDArray[np.float32] | None = None
+) -> NDArray[np.bool_]:
+    """N:M sparsity: of every ``m`` consecutive values of a row the ``n`` of largest score are kept.
+
+    Raises:
+        ValueError: not 1 <= n <= m <= 32, a row that is no multiple of ``m``, and what :func:`prune_mask` raises.
+    """
+    return _core.prune_mask_n_of_m(score, n, m, norms)

@@ -1,4 +1,4 @@
-// prune_mask and N:M masks: the public door and every ISA level against sort-and-cut.
+// Masks of a matrix, of its rows, of N:M and of a model: the public doors and every ISA level against sort-and-cut.
 #include <limits>
 #include <numeric>
 
@@ -20,9 +20,21 @@ std::vector<float> tied(std::int64_t n, std::uint64_t seed) {
   return values;
 }
 
+std::vector<float> any_norms(std::int64_t cols) {
+  std::vector<float> norms = weights(cols, 5);
+  for (float& norm : norms) norm = std::fabs(norm);
+  norms.front() = 0;
+  return norms;
+}
+
+PruneScores matrix(const std::vector<float>& values, std::int64_t cols, const std::vector<float>& norms = {}) {
+  const auto rows = static_cast<std::int64_t>(values.size()) / cols;
+  return {values.data(), DType::kFloat32, rows, cols, norms.empty() ? nullptr : norms.data()};
+}
+
 std::vector<std::uint8_t> mask_of(const std::vector<float>& score, std::int64_t prune) {
   std::vector<std::uint8_t> mask(score.size(), 0xcc);
-  prune_mask(score.data(), DType::kFloat32, static_cast<std::int64_t>(score.size()), prune, mask.data());
+  prune_mask(matrix(score, static_cast<std::int64_t>(score.size())), prune, mask.data());
   return mask;
 }
 
@@ -54,16 +66,69 @@ TEST_CASE("prune_mask: 16-bit scores are compared exactly", "[prune_mask]") {
       score.push_back(f16 ? kernels::reference::from_f16(halves.back()) : kernels::reference::from_bf16(halves.back()));
     }
     std::vector<std::uint8_t> mask(halves.size());
-    prune_mask(halves.data(), dtype, n, n / 2, mask.data());
+    prune_mask({halves.data(), dtype, 1, n}, n / 2, mask.data());
     const bool equal = mask == kernels::reference::prune_mask(score, n / 2);
     REQUIRE(equal);
   }
 }
 
-TEST_CASE("prune_mask: infinities are the largest, both zeros the smallest and equal", "[prune_mask]") {
-  const float inf = std::numeric_limits<float>::infinity();
-  REQUIRE(mask_of({inf, -0.0f, 1.0f, 0.0f, -inf, 1e-45f}, 3) == std::vector<std::uint8_t>{1, 0, 1, 0, 1, 0});
+TEST_CASE("prune_mask: both zeros are the smallest and equal", "[prune_mask]") {
+  REQUIRE(mask_of({7.0f, -0.0f, 1.0f, 0.0f, -3e38f, 1e-45f}, 3) == std::vector<std::uint8_t>{1, 0, 1, 0, 1, 0});
   REQUIRE(mask_of({0.0f, -0.0f, 0.0f}, 2) == std::vector<std::uint8_t>{0, 0, 1});
+}
+
+TEST_CASE("prune_mask: a product of score and norm that overflows is the largest", "[prune_mask]") {
+  const std::vector<float> values = {3e38f, 1.0f, -3e38f, 2.0f}, norms = {3e38f, 0.0f};
+  std::vector<std::uint8_t> mask(4);
+  prune_mask(matrix(values, 2, norms), 3, mask.data());
+  REQUIRE(mask == std::vector<std::uint8_t>{0, 0, 1, 0});
+}
+
+TEST_CASE("prune_mask_rows: each row is cut alone, with and without norms", "[prune_mask]") {
+  for (const std::int64_t cols : {1, 3, 16, 100, 1031, 11008}) {
+    const std::int64_t rows = cols > 5000 ? 3 : 7;
+    const std::vector<float> norms = any_norms(cols);
+    for (const std::vector<float>& values : {weights(rows * cols, 1), tied(rows * cols, 2)}) {
+      for (const std::int64_t prune : {std::int64_t{0}, cols / 3, cols / 2, cols - 1, cols}) {
+        CAPTURE(cols, prune);
+        std::vector<std::uint8_t> mask(values.size(), 0xcc), scaled = mask;
+        prune_mask_rows(matrix(values, cols), prune, mask.data());
+        bool equal = mask == kernels::reference::prune_mask_rows(values, cols, prune);
+        REQUIRE(equal);
+        prune_mask_rows(matrix(values, cols, norms), prune, scaled.data());
+        equal =
+            scaled == kernels::reference::prune_mask_rows(kernels::reference::prune_scores(values, norms), cols, prune);
+        REQUIRE(equal);
+      }
+    }
+  }
+}
+
+TEST_CASE("prune_mask_model: one cut through matrices of any shape, ties by matrix", "[prune_mask]") {
+  const std::vector<std::vector<float>> values = {tied(70000, 1), {}, tied(33, 2), weights(140000, 3), tied(1, 4)};
+  const std::vector<std::int64_t> cols = {700, 1, 11, 1000, 1};
+  std::vector<std::vector<float>> norms, scores;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    norms.push_back(any_norms(cols[i]));
+    scores.push_back(kernels::reference::prune_scores(values[i], norms[i]));
+  }
+  for (const bool scaled : {false, true}) {
+    for (const std::int64_t prune : {0, 1, 40000, 105017, 210033, 210034}) {
+      CAPTURE(scaled, prune);
+      std::vector<PruneScores> matrices;
+      std::vector<std::vector<std::uint8_t>> masks;
+      std::vector<std::uint8_t*> bytes;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        matrices.push_back(matrix(values[i], cols[i], scaled ? norms[i] : std::vector<float>{}));
+        if (scaled) matrices.back().norms = norms[i].data();
+        masks.emplace_back(values[i].size(), std::uint8_t{0xcc});
+      }
+      for (std::vector<std::uint8_t>& mask : masks) bytes.push_back(mask.data());
+      prune_mask_model(matrices, prune, bytes);
+      const bool equal = masks == kernels::reference::prune_mask_model(scaled ? scores : values, prune);
+      REQUIRE(equal);
+    }
+  }
 }
 
 TEST_CASE("prune_mask: every level keeps above the threshold and prunes the first ties", "[prune_mask]") {
@@ -101,7 +166,7 @@ TEST_CASE("prune_mask_n_of_m: every n of every m, on every level", "[prune_mask]
         CAPTURE(n, m);
         REQUIRE(std::accumulate(expected.begin(), expected.end(), 0) == rows * 7 * n);
         std::vector<std::uint8_t> mask(score.size(), 0xcc);
-        prune_mask_n_of_m(score.data(), DType::kFloat32, rows, cols, n, m, mask.data());
+        prune_mask_n_of_m(matrix(score, cols), n, m, mask.data());
         REQUIRE(mask == expected);
         for (const kernels::KernelTable* level : runnable_levels()) {
           CAPTURE(level->name);
@@ -119,24 +184,60 @@ TEST_CASE("prune_mask_n_of_m: long matrices are split into whole groups", "[prun
     const std::int64_t rows = 3, cols = 60 * 1024;
     const std::vector<float> score = tied(rows * cols, 9);
     std::vector<std::uint8_t> mask(score.size());
-    prune_mask_n_of_m(score.data(), DType::kFloat32, rows, cols, 2, m, mask.data());
+    prune_mask_n_of_m(matrix(score, cols), 2, m, mask.data());
     const bool equal = mask == kernels::reference::prune_mask_n_of_m(score, 2, m);
     REQUIRE(equal);
   }
 }
 
+TEST_CASE("prune_mask_n_of_m: norms are those of the columns", "[prune_mask]") {
+  const std::vector<float> values = tied(9 * 4096, 6), norms = any_norms(4096);
+  std::vector<std::uint8_t> mask(values.size());
+  prune_mask_n_of_m(matrix(values, 4096, norms), 3, 8, mask.data());
+  const bool equal =
+      mask == kernels::reference::prune_mask_n_of_m(kernels::reference::prune_scores(values, norms), 3, 8);
+  REQUIRE(equal);
+}
+
 TEST_CASE("prune_mask: bad arguments are refused by name", "[prune_mask]") {
-  using Catch::Matchers::ContainsSubstring;
-  const float score[4] = {};
+  using Catch::Matchers::Equals;
+  std::vector<float> score(4), norms(2);
   std::uint8_t mask[4] = {};
-  REQUIRE_THROWS_WITH(prune_mask(score, DType::kFloat32, 4, 5, mask),
-                      ContainsSubstring("prune_mask: prune must be in [0, 4], got 5"));
-  REQUIRE_THROWS_WITH(prune_mask(score, DType::kFloat32, 4, -1, mask), ContainsSubstring("got -1"));
-  REQUIRE_THROWS_WITH(prune_mask(nullptr, DType::kFloat32, 4, 1, mask), ContainsSubstring("must not be null"));
-  REQUIRE_THROWS_WITH(prune_mask_n_of_m(score, DType::kFloat32, 1, 4, 3, 2, mask),
-                      ContainsSubstring("prune_mask_n_of_m: n must be in [1, 2], got 3"));
-  REQUIRE_THROWS_WITH(prune_mask_n_of_m(score, DType::kFloat32, 1, 4, 2, 33, mask),
-                      ContainsSubstring("m must be in [1, 32], got 33"));
-  REQUIRE_THROWS_WITH(prune_mask_n_of_m(score, DType::kFloat32, 1, 4, 2, 3, mask),
-                      ContainsSubstring("cols must be a multiple of m = 3, got 4"));
+  const PruneScores good = matrix(score, 2, norms);
+  const auto refused = [](const auto& call, const std::string& message) {
+    REQUIRE_THROWS_WITH(call(), Equals(message));
+  };
+  refused([&] { prune_mask(good, 5, mask); }, "prune_mask: prune must be in [0, 4], got 5");
+  refused([&] { prune_mask(good, -1, mask); }, "prune_mask: prune must be in [0, 4], got -1");
+  refused([&] { prune_mask(good, 1, nullptr); }, "prune_mask: score and its mask must not be null");
+  refused([&] { prune_mask_rows(good, 3, mask); }, "prune_mask_rows: prune must be in [0, 2], got 3");
+  refused([&] { prune_mask_n_of_m(good, 3, 2, mask); }, "prune_mask_n_of_m: n must be in [1, 2], got 3");
+  refused([&] { prune_mask_n_of_m(good, 2, 33, mask); }, "prune_mask_n_of_m: m must be in [1, 32], got 33");
+  refused([&] { prune_mask_n_of_m(good, 2, 3, mask); }, "prune_mask_n_of_m: cols must be a multiple of m = 3, got 2");
+  refused([&] { prune_mask_model({&good, 1}, 1, {}); },
+          "prune_mask_model: masks must be as many as the 1 matrices, got 0");
+}
+
+TEST_CASE("prune_mask: NaN and infinity are refused, and norms below 0", "[prune_mask]") {
+  using Catch::Matchers::Equals;
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> score(4), norms = {1, 1};
+  std::uint8_t mask[4] = {}, *masks[] = {mask};
+  const PruneScores scores = matrix(score, 2, norms);
+  for (const float bad : {inf, -inf, nan}) {
+    score[3] = bad;
+    const std::string got = ": score must be finite, got 1 NaN or infinite values";
+    REQUIRE_THROWS_WITH(prune_mask(scores, 0, mask), Equals("prune_mask" + got));
+    REQUIRE_THROWS_WITH(prune_mask(scores, 2, mask), Equals("prune_mask" + got));
+    REQUIRE_THROWS_WITH(prune_mask_rows(scores, 1, mask), Equals("prune_mask_rows" + got));
+    REQUIRE_THROWS_WITH(prune_mask_n_of_m(scores, 1, 2, mask), Equals("prune_mask_n_of_m" + got));
+    REQUIRE_THROWS_WITH(prune_mask_model({&scores, 1}, 2, masks),
+                        Equals("prune_mask_model: scores[0] must be finite, got 1 NaN or infinite values"));
+  }
+  score[3] = 0;
+  norms[1] = nan;
+  REQUIRE_THROWS_WITH(prune_mask(scores, 1, mask),
+                      Equals("prune_mask: norms must be finite, got 1 NaN or infinite values"));
+  norms[1] = -2;
+  REQUIRE_THROWS_WITH(prune_mask(scores, 1, mask), Equals("prune_mask: norms must be at least 0, got -2"));
 }

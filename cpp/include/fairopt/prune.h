@@ -1,23 +1,43 @@
-// Which weights to keep. Scores are compared by absolute value; among equal ones the lower index is pruned first.
+// Which weights to keep. Weights are compared by their score, and among equal scores the lower index goes first; where
+// there are several matrices, the earlier one.
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include "fairopt/executor.h"
 #include "fairopt/format.h"
 
 namespace fairopt {
 
-/// mask[i] = 1 keeps, 0 prunes. Exactly `prune` of the n entries get 0: those of smallest |score|.
-/// Infinities are fine; NaN is the caller's to refuse (it would count as larger than everything).
-/// Takes extra memory for the scores near the threshold: a few per cent of n usually, 4 n bytes if all are equal.
-void prune_mask(const void* score, DType dtype, std::int64_t n, std::int64_t prune, std::uint8_t* mask,
+/// The scores of a matrix [rows, cols]: |value|, or |value| * norms[column], which is one product in fp32 (Wanda).
+struct PruneScores {
+  const void* values = nullptr;
+  DType dtype = DType::kFloat32;
+  std::int64_t rows = 0, cols = 0;
+  const float* norms = nullptr;  ///< [cols], at least 0; null: no factors
+};
+
+// A mask is [rows, cols] of its matrix: 1 keeps, 0 prunes. Each is the same bytes for every number of threads and every
+// instruction set. Values and norms that are NaN or infinite are refused; masks are then not whole.
+
+/// Prunes exactly the `prune` entries of smallest score.
+void prune_mask(const PruneScores& scores, std::int64_t prune, std::uint8_t* mask,
                 Executor& executor = default_executor());
+
+/// Prunes exactly the `prune` entries of smallest score of each row.
+void prune_mask_rows(const PruneScores& scores, std::int64_t prune, std::uint8_t* mask,
+                     Executor& executor = default_executor());
+
+/// Prunes exactly the `prune` entries of smallest score of all matrices together; they may differ in type and shape.
+/// Nothing is sorted or concatenated: the extra memory is a few per cent of what the masks take.
+void prune_mask_model(std::span<const PruneScores> scores, std::int64_t prune, std::span<std::uint8_t* const> masks,
+                      Executor& executor = default_executor());
 
 inline constexpr int kMaxM = 32;  ///< of N:M
 
-/// N:M along the columns of [rows, cols]: of every m consecutive values the n largest |score| are kept.
-/// 1 <= n <= m <= kMaxM, cols a multiple of m. ("2:4" = keep 2 of 4.)
-void prune_mask_n_of_m(const void* score, DType dtype, std::int64_t rows, std::int64_t cols, int n, int m,
-                       std::uint8_t* mask, Executor& executor = default_executor());
+/// N:M along the columns: of every m consecutive entries of a row the n of largest score are kept. 1 <= n <= m <=
+/// kMaxM, cols a multiple of m. ("2:4" = keep 2 of 4.)
+void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* mask,
+                       Executor& executor = default_executor());
 
 }  // namespace fairopt

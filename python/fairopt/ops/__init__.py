@@ -22,7 +22,7 @@ from fairopt.ops.logsumexp_update import logsumexp_update
 from fairopt.ops.packed_linear import default_matmul_mode as default_matmul_mode  # not operators, so not in __all__
 from fairopt.ops.packed_linear import matmul_modes as matmul_modes
 from fairopt.ops.packed_linear import pack_weight, packed_linear, unpack_weight
-from fairopt.ops.prune_mask import prune_mask, prune_mask_n_of_m
+from fairopt.ops.prune_mask import prune_mask, prune_mask_model, prune_mask_n_of_m, prune_mask_rows
 from fairopt.ops.quantize_blockwise import dequantize_blockwise, quantize_blockwise
 from fairopt.ops.quantized_linear import quantized_linear
 from fairopt.ops.range_search import range_search
@@ -41,7 +41,9 @@ __all__ = [
     "pack_weight",
     "packed_linear",
     "prune_mask",
+    "prune_mask_model",
     "prune_mask_n_of_m",
+    "prune_mask_rows",
     "quantize_blockwise",
     "quantized_linear",
     "range_search",

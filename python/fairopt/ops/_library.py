@@ -39,7 +39,7 @@ load(Path(_core.__file__).with_name("libfairopt_ops.so"))
 
 
 def _constant(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.mark_non_differentiable(*(output if isinstance(output, tuple) else (output,)))
+    ctx.mark_non_differentiable(*(output if isinstance(output, tuple | list) else (output,)))
 
 
 def _no_gradient(ctx: Any, *grads: torch.Tensor) -> None:
