@@ -13,11 +13,10 @@ from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.store import Facts
 from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress import compress
-from fairopt.compress.plan import plan
+from fairopt.compress.plan import needs_calibration, plan
 from fairopt.compress.recipe import Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import has_record, record, stored_bytes
-from fairopt.compress.solvers import needs_calibration
 from fairopt.errors import InputError
 from fairopt.models.loading import (
     DType,

@@ -14,7 +14,7 @@ from torch import nn
 from fairopt.compress.calibration import Calibration
 from fairopt.errors import InputError
 
-_BATCH_TOKENS = 4096  # run at once: enough to fill matrix products, few enough to keep small what a block makes of them
+BATCH_TOKENS = 4096  # run at once: enough to fill matrix products, few enough to keep small what a block makes of them
 
 
 def decoder_blocks(model: nn.Module) -> dict[str, nn.Module]:
@@ -37,6 +37,25 @@ def decoder_blocks(model: nn.Module) -> dict[str, nn.Module]:
             f"calibration, got none in {type(model).__name__}"
         )
     return best
+
+
+def run_on_tokens(model: nn.Module, ids: torch.Tensor) -> Any:
+    """What a model makes of token ids [sequences, tokens] and nothing else, without a cache."""
+    known = inspect.signature(model.forward).parameters
+    options = {"use_cache": False} if "use_cache" in known else {}
+    return model(ids.to(next(model.parameters()).device), **options)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode; afterwards each module is as it was."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 class Arguments(NamedTuple):
@@ -80,7 +99,7 @@ class Scaffold:
             return hidden
 
         with self._standing_in(note):
-            for ids in self._calibration.batches(_BATCH_TOKENS):
+            for ids in self._calibration.batches(BATCH_TOKENS):
                 self._run(ids)
         return seen
 
@@ -102,35 +121,29 @@ class Scaffold:
         handle = layer.register_forward_pre_hook(see)
         try:
             with self._standing_in(pass_on):
-                for ids in self._calibration.batches(_BATCH_TOKENS):
+                for ids in self._calibration.batches(BATCH_TOKENS):
                     self._run(ids)
         finally:
             handle.remove()
         return inputs
 
     def _run(self, ids: torch.Tensor) -> None:
-        known = inspect.signature(self._model.forward).parameters
-        options = {"use_cache": False} if "use_cache" in known else {}
         with suppress(_Stop):
-            self._model(ids.to(next(self._model.parameters()).device), **options)
+            run_on_tokens(self._model, ids)
 
     @contextmanager
     def _standing_in(self, function: Callable[[int, torch.Tensor, Arguments], torch.Tensor]) -> Iterator[None]:
-        training = [module for module in self._model.modules() if module.training]
         old = [block.__dict__.get("forward") for block in self.blocks.values()]
-        self._model.eval()
         for index, block in enumerate(self.blocks.values()):
             block.forward = functools.partial(self._stand_in, function, index, block.forward)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), evaluating(self._model):
                 yield
         finally:
             for block, forward in zip(self.blocks.values(), old, strict=True):
                 del block.forward
                 if forward is not None:
                     block.forward = forward
-            for module in training:
-                module.training = True
 
     def _stand_in(
         self,

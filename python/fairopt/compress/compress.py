@@ -12,16 +12,18 @@ import torch
 from torch import nn
 
 from fairopt.compress import kv_cache, record
+from fairopt.compress.allocation import allocate
 from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.driver import Solution, solve_blocks
+from fairopt.compress.gradients import layer_gradients
 from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, untie
-from fairopt.compress.plan import plan
-from fairopt.compress.recipe import Chain, Recipe
+from fairopt.compress.plan import needs_calibration, needs_gradients, plan
+from fairopt.compress.prune_rounds import earlier_rounds
+from fairopt.compress.recipe import Chain, KVCache, Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.resume import Reports
 from fairopt.compress.rotation import rotated
-from fairopt.compress.solvers import needs_calibration
 from fairopt.errors import InputError
 from fairopt.nn import pack
 from fairopt.progress import progress
@@ -71,24 +73,25 @@ def compress(
     tokens = None
     if any(map(needs_calibration, chains.values())):
         tokens = Calibration.for_model(model, required(calibration, "compress", recipe), tokenizer=tokenizer, seed=seed)
+    for earlier in earlier_rounds(chains):
+        model = _put_together(model, earlier, None, _solve(model, earlier, tokens, seed, resume))
     solution = _solve(model, chains, tokens, seed, resume)
+    result = _put_together(model, chains, recipe.kv_cache, solution)
     _warn_of_few_tokens(model, chains, solution.reports)
-    result = _put_together(model, chains, recipe, solution)
-    stored = record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, tokens)
-    record.attach(result, stored)
+    record.attach(result, record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, tokens))
     pack(result)
     return result
 
 
-def _put_together(model: Model, chains: Mapping[str, Chain], recipe: Recipe, solution: Solution) -> Model:
+def _put_together(model: Model, chains: Mapping[str, Chain], cache: KVCache | None, solution: Solution) -> Model:
     """A copy of the model with the compressed modules in the place of its own."""
     # deepcopy puts what memo holds in the place of the old module, wherever the model refers to it.
     memo = solution.shared | {id(model.get_submodule(name)): module for name, module in solution.modules.items()}
     result = copy.deepcopy(model, memo)
     if any(name in chains for name in dense_by_default(model)):
         untie(result)
-    if recipe.kv_cache is not None:
-        kv_cache.attach(result, recipe.kv_cache)
+    if cache is not None:
+        kv_cache.attach(result, cache)
     return result
 
 
@@ -100,12 +103,17 @@ def _solve(
     resume: str | os.PathLike[str] | None,
 ) -> Solution:
     """Block by block where there are tokens, but for embeddings: they come before every block."""
+    chains = allocate(model, chains, tokens)
     if tokens is None:
         return _solve_layers(model, chains, seed)
+    wanted = [name for name, chain in chains.items() if needs_gradients(chain)]
+    gradients = layer_gradients(model, wanted, tokens) if wanted else {}
     tables = {name: chain for name, chain in chains.items() if isinstance(model.get_submodule(name), nn.Embedding)}
     others = {name: chain for name, chain in chains.items() if name not in tables}
-    solution = solve_blocks(model, others, tokens, seed=seed, resume=resume)
-    solution.modules.update(_solve_layers(model, tables, seed).modules)
+    solution = solve_blocks(model, others, tokens, seed=seed, resume=resume, gradients=gradients)
+    apart = _solve_layers(model, tables, seed)
+    solution.modules.update(apart.modules)
+    solution.reports.update(apart.reports)
     return solution
 
 
@@ -115,7 +123,7 @@ def _solve_layers(model: nn.Module, chains: Mapping[str, Chain], seed: int) -> S
     layers = compressible_layers(model)
     with torch.no_grad(), progress("compress", len(chains), "layers") as advance:
         for name, chain in chains.items():
-            solution.modules[name], solution.reports[name] = compress_layer(layers[name], chain, seed)
+            solution.modules[name], solution.reports[name] = compress_layer(layers[name], chain, name, seed)
             advance(1)
     return solution
 

@@ -8,19 +8,26 @@ import torch
 from torch import nn
 
 from fairopt import ops
-from fairopt.compress.layers import dense_weight, with_dense_weight
-from fairopt.compress.prune_options import KeepNOfM, Prune
+from fairopt.compress.exact_zeros import needs_whole_zero_points, solving_chain, with_whole_zero_points
+from fairopt.compress.layers import dense_weight
+from fairopt.compress.prune_layer import prune_layer
+from fairopt.compress.prune_options import Prune
+from fairopt.compress.pruners.base import layer_seed
 from fairopt.compress.recipe import Chain, DynamicInt8, LlmInt8, Quantize
 from fairopt.compress.solvers import layer_solver
 from fairopt.compress.solvers.base import Solved, Statistics
 from fairopt.nn import ColumnSplitLinear, DynamicInt8Linear, LlmInt8Linear, QuantizedEmbedding, QuantizedLinear
 
 
-def compress_layer(layer: nn.Module, chain: Chain, seed: int = 0) -> tuple[nn.Module, dict[str, float]]:
-    """A copy of a layer compressed by a chain that looks at no activations, and what its solver said."""
-    pruned = prune(layer, chain)
-    solved = solve_layer(pruned, chain, None, seed)
-    return quantize_layer(pruned, chain, solved), report(solved)
+def compress_layer(layer: nn.Module, chain: Chain, name: str, seed: int = 0) -> tuple[nn.Module, dict[str, float]]:
+    """A copy of the layer ``name`` compressed by a chain that looks at no activations, and what its record says."""
+    notes: dict[str, float] = {}
+    for step in chain.steps:
+        if isinstance(step, Prune):
+            layer, said = prune_layer(layer, step, None, layer_seed(seed, name))
+            notes |= said
+    solved = solve_layer(layer, chain, None, seed)
+    return quantize_layer(layer, chain, solved), notes | report(solved)
 
 
 def report(solved: Solved | None) -> dict[str, float]:
@@ -28,43 +35,42 @@ def report(solved: Solved | None) -> dict[str, float]:
     return {} if solved is None else {"loss": solved.loss, "rtn_loss": solved.rtn_loss, **solved.notes}
 
 
-def prune(layer: nn.Module, chain: Chain) -> nn.Module:
-    """The layer with the weights set to zero that the chain prunes; itself where it prunes none."""
-    weight = dense_weight(layer)
-    steps = [step for step in chain.steps if isinstance(step, Prune)]
-    for step in steps:
-        weight = weight.masked_fill(~_keep_mask(weight, step), 0)
-    return with_dense_weight(layer, weight) if steps else layer
-
-
 def solve_layer(layer: nn.Module, chain: Chain, statistics: Statistics | None, seed: int) -> Solved | None:
-    """What the solver of the chain says of a dense layer; None where the chain has none."""
-    solver = layer_solver(chain)
+    """What the solver of the chain says of a dense layer, in the format of :func:`solving_chain`; None without one."""
+    quantizer = solving_chain(chain).quantizer
+    solver = layer_solver(quantizer.solver) if isinstance(quantizer, Quantize) else None
     if solver is None:
         return None
-    assert isinstance(chain.quantizer, Quantize)
+    assert isinstance(quantizer, Quantize)
     weight = dense_weight(layer).float().cpu()
     if chain.rotates_inputs:
         weight = ops.hadamard_transform(weight)
         statistics = statistics and _rotated(statistics)
-    return solver.solve(weight, chain.quantizer, statistics, seed)
+    return solver.solve(weight, quantizer, statistics, seed)
 
 
 def _rotated(statistics: Statistics) -> Statistics:
     """What calibration would have seen of rotated inputs: ``H (sum x x^T) H^T``."""
+    assert statistics.hessian is not None
     half = ops.hadamard_transform(statistics.hessian)
     return dataclasses.replace(statistics, hessian=ops.hadamard_transform(half.T.contiguous()))
 
 
 def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.Module:
-    """The layer that stores the codes of ``solved``, or of rounding to nearest; a dense one where nothing quantises."""
+    """The layer that stores the codes of ``solved``, or of rounding to nearest; a dense one where nothing quantises.
+
+    ``solved`` has the format of :func:`~fairopt.compress.exact_zeros.solving_chain`.
+    """
     quantizer = chain.quantizer
     if quantizer is None:
         return layer
+    if needs_whole_zero_points(chain):
+        assert isinstance(quantizer, Quantize)
+        if not quantizer.int8_share:
+            solved = with_whole_zero_points(dense_weight(layer), quantizer, solved)
     if isinstance(layer, nn.Embedding):
         assert isinstance(quantizer, Quantize)
-        block, pad = quantizer.block_of(layer.embedding_dim), quantizer.pad or quantizer.block is None
-        return QuantizedEmbedding.from_embedding(layer, quantizer.format, block, pad=pad)
+        return _quantized_embedding(layer, quantizer, solved)
     weight, bias = dense_weight(layer), layer.bias
     assert bias is None or isinstance(bias, torch.Tensor)
     if isinstance(quantizer, DynamicInt8):
@@ -72,7 +78,7 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
     if isinstance(quantizer, LlmInt8):
         return LlmInt8Linear.from_weight(weight, bias, threshold=quantizer.threshold)
     if quantizer.int8_share:
-        return _split(weight, bias, quantizer)
+        return _split(weight, bias, quantizer, whole_zero_points=needs_whole_zero_points(chain))
     return _quantized(weight, bias, quantizer, solved, rotated=chain.rotates_inputs)
 
 
@@ -91,7 +97,17 @@ def _quantized(
     )
 
 
-def _split(weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize) -> ColumnSplitLinear:
+def _quantized_embedding(layer: nn.Embedding, quantizer: Quantize, solved: Solved | None) -> QuantizedEmbedding:
+    block, pad = quantizer.block_of(layer.embedding_dim), quantizer.pad or quantizer.block is None
+    table = QuantizedEmbedding.from_embedding(layer, quantizer.format, block, pad=pad)
+    if solved is not None:
+        table.codes, table.scales, table.zeros = solved.codes, solved.scales, solved.zeros
+    return table
+
+
+def _split(
+    weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize, *, whole_zero_points: bool
+) -> ColumnSplitLinear:
     """The groups of columns with the largest squared error in int8, the others in the format of the recipe."""
     k = weight.shape[1]
     block = quantizer.block_of(k)
@@ -101,14 +117,9 @@ def _split(weight: torch.Tensor, bias: torch.Tensor | None, quantizer: Quantize)
     worst = torch.topk(lost, max(1, round(quantizer.int8_share * len(lost)))).indices
     fine = torch.isin(group_of, worst)
     parts = [(fine.nonzero()[:, 0], "int8", block), ((~fine).nonzero()[:, 0], quantizer.format, block)]
-    return ColumnSplitLinear.from_weight(weight, bias, [part for part in parts if len(part[0])], pad=quantizer.pad)
-
-
-def _keep_mask(weight: torch.Tensor, step: Prune) -> torch.Tensor:
-    score = weight.cpu()  # there is no CUDA kernel; one pass a layer does not need one
-    if isinstance(step.amount, KeepNOfM):
-        mask = ops.prune_mask_n_of_m(score, step.amount.n, step.amount.m)
-    else:
-        assert isinstance(step.amount, float | int)
-        mask = ops.prune_mask(score, round(step.amount * score.numel()))
-    return mask.to(weight.device)
+    layer = ColumnSplitLinear.from_weight(weight, bias, [part for part in parts if len(part[0])], pad=quantizer.pad)
+    if whole_zero_points and not fine.all():
+        coarse = weight[:, ~fine]
+        solved = with_whole_zero_points(coarse, quantizer, None)
+        layer.parts[1] = _quantized(coarse, None, quantizer, solved, rotated=False)
+    return layer

@@ -1,17 +1,19 @@
 """Compression block by block, for recipes that look at activations.
 
-Each decoder block in turn is copied in fp32, prepared and rounded on what the compressed blocks before it make of the
-calibration tokens, then run once more for the inputs of the next. Beside the model, memory holds the finished layers,
-one such copy, the hidden states of all tokens and the Hessians of one block.
+Each decoder block in turn is copied in fp32, pruned, prepared and rounded on what the compressed blocks before it make
+of the calibration tokens, then run once more for the inputs of the next. Beside the model, memory holds the finished
+layers, one such copy, the hidden states of all tokens and the Hessians of one block.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -19,12 +21,19 @@ from torch import nn
 from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.blocks import Scaffold
 from fairopt.compress.calibration import Calibration
-from fairopt.compress.compress_layer import prune, quantize_layer, report, solve_layer
-from fairopt.compress.hessian import layer_hessians
+from fairopt.compress.compress_layer import quantize_layer, report, solve_layer
+from fairopt.compress.exact_zeros import solving_chain
+from fairopt.compress.gradients import Gradients
+from fairopt.compress.hessian import Hessian, layer_hessians
 from fairopt.compress.layers import dense_weight
-from fairopt.compress.recipe import Chain
+from fairopt.compress.norms import layer_norms
+from fairopt.compress.prune_layer import prune_layer
+from fairopt.compress.prune_options import Prune
+from fairopt.compress.pruners import layer_pruner
+from fairopt.compress.pruners.base import layer_seed
+from fairopt.compress.recipe import Chain, Quantize, Transform
 from fairopt.compress.resume import FinishedBlocks, Reports, job_key
-from fairopt.compress.solvers import block_solver, block_steps, layer_solver
+from fairopt.compress.solvers import block_solver, layer_solver
 from fairopt.compress.solvers.base import BlockCall, BlockTask, Solved
 from fairopt.nn import QuantizedLinear
 from fairopt.progress import progress
@@ -48,6 +57,7 @@ def solve_blocks(
     *,
     seed: int,
     resume: str | os.PathLike[str] | None = None,
+    gradients: Mapping[str, Gradients] = MappingProxyType({}),
 ) -> Solution:
     """Compress the layers of ``chains``, which is a plan for ``model``; the model is not changed.
 
@@ -56,6 +66,7 @@ def solve_blocks(
         chains: layer name -> what is done to it.
         calibration: tokens that fit the model.
         seed: of solvers that draw at random.
+        gradients: of the layers whose pruners look at them.
         resume: a folder for finished blocks; those of the same job that it holds are not solved again.
     """
     scaffold = Scaffold(model, calibration)
@@ -63,7 +74,7 @@ def solve_blocks(
     solution = Solution({}, {}, {})
     copy.deepcopy(getattr(model, "config", None), solution.shared)
     with progress("compress", len(chains), "layers") as advance:
-        work = partial(_compress, finished=finished, advance=advance)
+        work = partial(_compress, finished=finished, gradients=gradients, advance=advance)
         hidden, arguments = scaffold.calls()
         for (name, block), passed in zip(scaffold.blocks.items(), arguments, strict=True):
             prefix = f"{name}."
@@ -85,17 +96,22 @@ def solve_blocks(
     return solution
 
 
-def _compress(task: BlockTask, finished: FinishedBlocks | None, advance: Callable[[int], None]) -> Reports:
-    """Turn the dense block of a task into the compressed one; layer name within it -> what its solver said."""
-    for name, chain in task.chains.items():
-        task.block.set_submodule(name, prune(task.layer(name), chain))
+def _compress(
+    task: BlockTask,
+    finished: FinishedBlocks | None,
+    gradients: Mapping[str, Gradients],
+    advance: Callable[[int], None],
+) -> Reports:
+    """Turn the dense block of a task into the compressed one; layer name within it -> what its record says."""
     stored = finished.load(task.name) if finished is not None else None
     if stored is not None:
         tensors, reports = stored
         _rebuild(task, tensors)
         advance(len(task.chains))
         return reports
+    prepared = _prepare(task, gradients)
     solved, reports = _solve(task, advance)
+    reports = {name: prepared.get(name, {}) | said for name, said in reports.items()}
     for name, chain in task.chains.items():
         task.block.set_submodule(name, quantize_layer(task.layer(name), chain, solved.get(name)))
     if finished is not None:
@@ -103,15 +119,56 @@ def _compress(task: BlockTask, finished: FinishedBlocks | None, advance: Callabl
     return reports
 
 
+def _prepare(task: BlockTask, gradients: Mapping[str, Gradients]) -> Reports:
+    """Prune and transform the block, the first step of every chain first; what pruners said."""
+    reports: Reports = {}
+    for position in range(max((len(chain.steps) for chain in task.chains.values()), default=0)):
+        chains = {name: chain.steps[position:] for name, chain in task.chains.items()}
+        steps = {name: left[0] for name, left in chains.items() if left}
+        pruned = _prune(task, {name: step for name, step in steps.items() if isinstance(step, Prune)}, gradients)
+        for name, said in pruned.items():
+            reports[name] = reports.get(name, {}) | said
+        for step in dict.fromkeys(step for step in steps.values() if isinstance(step, Transform)):
+            solver = block_solver(step)
+            if solver is not None:
+                solver.solve_block(task.only(name for name in steps if steps[name] == step))
+    return reports
+
+
+def _prune(task: BlockTask, steps: Mapping[str, Prune], gradients: Mapping[str, Gradients]) -> Reports:
+    """Prune layers of the block, each on what the block as it is gives it; what the pruners said."""
+    needs = {name: layer_pruner(step).needs for name, step in steps.items()}
+    hessians = _hessians(task, needs)
+    norms = layer_norms(task, [name for name, need in needs.items() if "norms" in need])
+    reports: Reports = {}
+    for name, step in steps.items():
+        layer, full_name = task.layer(name), task.full_name(name)
+        k = dense_weight(layer).shape[1]
+        seen = hessians.pop(name).statistics(k) if name in hessians else norms.statistics(name, k)
+        statistics = dataclasses.replace(seen, gradients=gradients.get(full_name))
+        pruned, said = prune_layer(layer, step, statistics, layer_seed(task.seed, full_name))
+        reports[name] = said | ({"tokens": seen.tokens} if needs[name] not in ("nothing", "gradients") else {})
+        task.block.set_submodule(name, pruned)
+    return reports
+
+
+def _hessians(task: BlockTask, needs: Mapping[str, str]) -> dict[str, Hessian]:
+    sums = {name: _SUM_TYPES[need] for name, need in needs.items() if need in _SUM_TYPES}
+    return layer_hessians(task, sums) if sums else {}
+
+
 def _solve(task: BlockTask, advance: Callable[[int], None]) -> tuple[dict[str, Solved], Reports]:
+    """Choose codes for the layers that have a solver, in the formats of :func:`solving_chain`."""
+    task = dataclasses.replace(task, chains={name: solving_chain(chain) for name, chain in task.chains.items()})
+    options = {name: c.quantizer.solver for name, c in task.chains.items() if isinstance(c.quantizer, Quantize)}
     solved: dict[str, Solved] = {}
-    for step in dict.fromkeys(step for chain in task.chains.values() for step in block_steps(chain)):
-        names = [name for name, chain in task.chains.items() if step in block_steps(chain)]
-        solved |= block_solver(step).solve_block(task.only(names))
+    for option in dict.fromkeys(options.values()):
+        block = block_solver(option)
+        if block is not None:
+            solved |= block.solve_block(task.only(name for name in options if options[name] == option))
     waiting = [name for name in task.chains if name not in solved]
-    solvers = {name: layer_solver(task.chains[name]) for name in waiting}
-    sums = {name: _SUM_TYPES[s.needs] for name, s in solvers.items() if s is not None and s.needs in _SUM_TYPES}
-    hessians = layer_hessians(task, sums) if sums else {}
+    solvers = {name: layer_solver(options[name]) if name in options else None for name in waiting}
+    hessians = _hessians(task, {name: solver.needs for name, solver in solvers.items() if solver is not None})
     reports: Reports = {name: report(solved.get(name)) for name in task.chains}
     advance(len(solved))
     for name in waiting:

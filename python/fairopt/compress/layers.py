@@ -49,7 +49,12 @@ def dense_weight(layer: nn.Module) -> torch.Tensor:
     """The weight as [out, in], detached; a view."""
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
-    return weight.detach().t() if _is_conv1d(layer) else weight.detach()
+    return as_rows(layer, weight.detach())
+
+
+def as_rows(layer: nn.Module, tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor that lies as the weight of ``layer`` does, as [out, in]; a view."""
+    return tensor.t() if _is_conv1d(layer) else tensor
 
 
 def with_dense_weight(layer: nn.Module, weight: torch.Tensor) -> nn.Module:

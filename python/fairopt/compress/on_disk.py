@@ -104,7 +104,7 @@ class _Conversion:
         check_finite(name, weight)
         layer = self.model.get_submodule(name)
         layer.weight = nn.Parameter(weight, requires_grad=False)
-        compressed, report = compress_layer(layer, self.chains[name], self.seed)
+        compressed, report = compress_layer(layer, self.chains[name], name, self.seed)
         self.layers[name] = describe_layer(compressed, self.chains[name], report)
         state = {f"{name}.{part}": tensor for part, tensor in compressed.state_dict().items()}
         stored = {part: tensor for part, tensor in state.items() if not tensor.is_meta}  # the bias is still to be read

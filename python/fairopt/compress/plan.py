@@ -10,10 +10,14 @@ import torch
 from torch import nn
 
 from fairopt.compress import kv_cache
+from fairopt.compress.allocation import is_allocated
+from fairopt.compress.gradients import check_has_loss
 from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, linear_layers
-from fairopt.compress.prune_options import KeepNOfM, Magnitude, Prune
+from fairopt.compress.prune_options import KeepNOfM, Prune, SparseGpt
+from fairopt.compress.pruners import layer_pruner
 from fairopt.compress.recipe import Chain, Hadamard, Quantize, Recipe, Step, Transform
 from fairopt.compress.solver_options import Gptq, Hqq, RangeSearch, Rtn
+from fairopt.compress.solvers import block_solver, layer_solver
 from fairopt.errors import InputError
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -42,6 +46,8 @@ def plan(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
             f"compress: model must have a linear layer that '{recipe}' applies to, got {_names(linear_layers(model))}"
             " (the output head, embeddings and tied layers stay dense unless named in full)"
         )
+    if any(map(needs_gradients, chains.values())):
+        check_has_loss(model)
     for name, chain in chains.items():
         _check_layer(name, dense_weight(layers[name]), chain)
         _check_rotation(name, chain)
@@ -88,12 +94,14 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
                 f"compress: block must divide K = {k} of '{name}', got {step.block}"
                 " (choose another, or allow a short last block with 'pad')"
             )
-        if isinstance(step, Prune) and (not isinstance(step, Magnitude) or step.scope != "layer"):
-            raise InputError(f"compress: pruning must be by magnitude within a layer, got '{step}'")
+        if isinstance(step, SparseGpt):
+            raise InputError(f"compress: pruning must be by a score, got '{step}'")
         if isinstance(step, Prune) and isinstance(step.amount, KeepNOfM) and k % step.amount.m:
             raise InputError(
                 f"compress: m must divide K = {k} of '{name}', got {step.amount} (keep={name} leaves it dense)"
             )
+        if is_allocated(step) and step is not chain.steps[0]:
+            raise InputError(f"compress: {step} must be the first step of its chain, got '{chain}' for '{name}'")
     if weight.device.type != "meta":
         check_finite(name, weight)
 
@@ -105,13 +113,25 @@ def _check_rotation(name: str, chain: Chain) -> None:
         raise InputError(
             f"compress: hadamard:online must be before one format of a whole layer, got '{chain}' for '{name}'"
         )
+    pruned = False
+    for each in chain.steps:
+        pruned |= isinstance(each, Prune)
+        if pruned and (isinstance(each, Hadamard) or chain.rotates_inputs):
+            raise InputError(
+                f"compress: what is pruned must not be rotated, which fills zeros, got '{chain}' for '{name}'"
+                " (hadamard without online may come before pruning)"
+            )
 
 
 def _check_embedding(name: str, chain: Chain) -> None:
     step = chain.quantizer
     plain = isinstance(step, Quantize) and isinstance(step.solver, Rtn) and not (step.double_quant or step.int8_share)
-    if any(isinstance(each, Transform) for each in chain.steps) or not (step is None or plain):
-        raise InputError(f"compress: an embedding must be pruned or rounded to nearest, got '{chain}' for '{name}'")
+    scored = any(isinstance(each, Prune) and layer_pruner(each).needs != "nothing" for each in chain.steps)
+    if scored or any(isinstance(each, Transform) for each in chain.steps) or not (step is None or plain):
+        raise InputError(
+            "compress: an embedding must be pruned by magnitude or at random, or rounded to nearest, "
+            f"got '{chain}' for '{name}'"
+        )
 
 
 def check_finite(name: str, weight: torch.Tensor) -> None:
@@ -140,7 +160,28 @@ def looks_at_one_layer(recipe: Recipe) -> bool:
 def _sees_one_weight(step: Step) -> bool:
     if isinstance(step, Quantize):
         return isinstance(step.solver, _LAYER_SOLVERS)
+    if isinstance(step, Prune):
+        return layer_pruner(step).needs == "nothing" and not is_allocated(step)
     return not isinstance(step, Transform) or (isinstance(step, Hadamard) and step.online)
+
+
+def needs_calibration(chain: Chain) -> bool:
+    """Whether the chain has a step that looks at activations or gradients."""
+    return any(map(_looks_at_tokens, chain.steps))
+
+
+def _looks_at_tokens(step: Step) -> bool:
+    if isinstance(step, Prune):
+        return layer_pruner(step).needs != "nothing"
+    if isinstance(step, Quantize):
+        solver = layer_solver(step.solver)
+        return block_solver(step.solver) is not None or (solver is not None and solver.needs != "nothing")
+    return block_solver(step) is not None
+
+
+def needs_gradients(chain: Chain) -> bool:
+    """Whether the chain has a step that looks at gradients of the model's loss."""
+    return any(isinstance(step, Prune) and "gradients" in layer_pruner(step).needs for step in chain.steps)
 
 
 def _names(layers: Iterable[str]) -> str:

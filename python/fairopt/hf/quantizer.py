@@ -134,7 +134,7 @@ class _CompressOnLoad(ConversionOps):
                 raise InputError(f"load: tensor '{key}' must have shape {shape}, got {list(weight.shape)}")
             check_finite(name, weight)
             layer.weight = nn.Parameter(weight, requires_grad=False)
-            compressed, self._reports[name] = compress_layer(layer, self._chains[name])
+            compressed, self._reports[name] = compress_layer(layer, self._chains[name], name)
             if isinstance(compressed, _CLASSES):
                 _guard_from_initialisation(compressed)
                 model.set_submodule(name, compressed)

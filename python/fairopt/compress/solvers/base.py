@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import nn
 
+from fairopt.compress.architectures import LoneLayer
+from fairopt.compress.gradients import Gradients
 from fairopt.compress.recipe import Chain, Quantize
 
 Observer = Callable[[str, torch.Tensor], None]  # a layer's name within the block, its input [..., K]
@@ -34,10 +36,13 @@ class Solved:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What calibration saw of one layer's inputs x."""
+    """What calibration saw of one layer's inputs x, and of the gradients of its weight: as much as was asked for."""
 
-    hessian: torch.Tensor  # [K, K] fp32, 2 / tokens * sum of x x^T: the curvature of the mean squared error of x W^T
+    # [K, K] fp32, 2 / tokens * sum of x x^T: the curvature of the mean squared error of x W^T
+    hessian: torch.Tensor | None
     tokens: int  # rows of x
+    norms: torch.Tensor | None = None  # [K] fp32, sqrt(sum of x_j^2)
+    gradients: Gradients | None = None
 
 
 class LayerSolver(Protocol):
@@ -85,6 +90,10 @@ class BlockTask:
     def layer(self, name: str) -> nn.Module:
         """The linear layer (``nn.Linear`` or GPT-2's transposed ``Conv1D``) of that name."""
         return self.block.get_submodule(name)
+
+    def full_name(self, layer: str) -> str:
+        """Of a layer within the block, its name within the model."""
+        return self.name if isinstance(self.block, LoneLayer) else f"{self.name}.{layer}"
 
     def run(self, observe: Observer | None = None) -> Iterator[torch.Tensor]:
         """The block's outputs, batch by batch; ``observe`` sees what goes into the layers of ``chains``."""

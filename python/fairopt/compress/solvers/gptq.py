@@ -31,6 +31,7 @@ class GptqSolver:
     def solve(self, weight: torch.Tensor, quantize: Quantize, statistics: Statistics | None, seed: int) -> Solved:
         """See :class:`~fairopt.compress.solvers.base.LayerSolver`; nothing is random here."""
         assert statistics is not None
+        assert statistics.hessian is not None
         format, k = quantize.format, weight.shape[1]
         block, hessian = quantize.block_of(k), statistics.hessian.cpu()
         found = ops.gptq(weight, hessian, format, block, self.options.act_order, self.options.damp)

@@ -1,0 +1,37 @@
+"""From scores to masks: which weights of a layer stay."""
+
+from __future__ import annotations
+
+import torch
+
+from fairopt import ops
+from fairopt.compress.prune_options import Amount, KeepNOfM, LayerRatio
+from fairopt.compress.pruners.base import Pruned
+
+
+def masked(weight: torch.Tensor, keep: torch.Tensor) -> Pruned:
+    """``weight`` with zeros where ``keep`` is False."""
+    return Pruned(weight.masked_fill(~keep, 0), keep)
+
+
+def keep_in_layer(score: torch.Tensor, amount: Amount) -> torch.Tensor:
+    """Of all scores [N, K] the smallest go, ``round(ratio * N * K)`` of them; or all but n of every m along a row."""
+    if isinstance(amount, KeepNOfM):
+        return ops.prune_mask_n_of_m(score, amount.n, amount.m)
+    return ops.prune_mask(score, round(_ratio(amount) * score.numel()))
+
+
+def keep_in_rows(score: torch.Tensor, amount: Amount) -> torch.Tensor:
+    """Of each row of scores [N, K] the smallest go, ``int(ratio * K)`` of them; or all but n of every m."""
+    if isinstance(amount, KeepNOfM):
+        return ops.prune_mask_n_of_m(score, amount.n, amount.m)
+    return _prune_mask_rows(score, int(_ratio(amount) * score.shape[1]))
+
+
+def _ratio(amount: float | LayerRatio) -> float:
+    return amount.ratio if isinstance(amount, LayerRatio) else amount
+
+
+def _prune_mask_rows(score: torch.Tensor, count: int) -> torch.Tensor:  # to be ops.prune_mask_rows
+    order = torch.sort(score, dim=1, stable=True).indices[:, :count]
+    return torch.ones_like(score, dtype=torch.bool).scatter_(1, order, False)
