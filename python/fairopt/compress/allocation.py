@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from fairopt import ops
 from fairopt.compress.blocks import decoder_blocks
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight
@@ -53,17 +54,8 @@ def _one_threshold(model: nn.Module, names: list[str], step: Magnitude) -> dict[
     assert isinstance(step.amount, float | int)
     weights = [dense_weight(model.get_submodule(name)).float().cpu().contiguous() for name in names]
     total = sum(weight.numel() for weight in weights)
-    keeps = _prune_mask_model(weights, round(step.amount * total))
+    keeps = ops.prune_mask_model(weights, round(step.amount * total))
     return {name: 1 - int(keep.sum()) / keep.numel() for name, keep in zip(names, keeps, strict=True)}
-
-
-def _prune_mask_model(weights: list[torch.Tensor], count: int) -> list[torch.Tensor]:  # to be ops.prune_mask_model
-    flat = torch.cat([weight.abs().flatten() for weight in weights])
-    keep = torch.ones(flat.numel(), dtype=torch.bool)
-    keep[torch.sort(flat, stable=True).indices[:count]] = False
-    return [
-        part.view(weight.shape) for part, weight in zip(keep.split([w.numel() for w in weights]), weights, strict=True)
-    ]
 
 
 def _owl(model: nn.Module, names: list[str], step: Wanda, calibration: Calibration) -> dict[str, float]:

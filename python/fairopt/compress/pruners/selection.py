@@ -21,17 +21,15 @@ def keep_in_layer(score: torch.Tensor, amount: Amount) -> torch.Tensor:
     return ops.prune_mask(score, round(_ratio(amount) * score.numel()))
 
 
-def keep_in_rows(score: torch.Tensor, amount: Amount) -> torch.Tensor:
-    """Of each row of scores [N, K] the smallest go, ``int(ratio * K)`` of them; or all but n of every m."""
+def keep_in_rows(score: torch.Tensor, amount: Amount, norms: torch.Tensor | None = None) -> torch.Tensor:
+    """Of each row of scores [N, K] the smallest go, ``int(ratio * K)`` of them; or all but n of every m.
+
+    ``norms`` [K] are factors of the columns.
+    """
     if isinstance(amount, KeepNOfM):
-        return ops.prune_mask_n_of_m(score, amount.n, amount.m)
-    return _prune_mask_rows(score, int(_ratio(amount) * score.shape[1]))
+        return ops.prune_mask_n_of_m(score, amount.n, amount.m, norms)
+    return ops.prune_mask_rows(score, int(_ratio(amount) * score.shape[1]), norms)
 
 
 def _ratio(amount: float | LayerRatio) -> float:
     return amount.ratio if isinstance(amount, LayerRatio) else amount
-
-
-def _prune_mask_rows(score: torch.Tensor, count: int) -> torch.Tensor:  # to be ops.prune_mask_rows
-    order = torch.sort(score, dim=1, stable=True).indices[:, :count]
-    return torch.ones_like(score, dtype=torch.bool).scatter_(1, order, False)

@@ -23,11 +23,16 @@ class WandaPruner:
 
     def prune(self, weight: torch.Tensor, amount: Amount, statistics: Statistics | None, seed: int) -> Pruned:
         """See :class:`~fairopt.compress.pruners.base.LayerPruner`."""
-        return masked(weight, keep_in_rows(wanda_score(weight, statistics), amount))
+        return masked(weight, keep_in_rows(weight, amount, norms_of(weight, statistics)))
 
 
 def wanda_score(weight: torch.Tensor, statistics: Statistics | None) -> torch.Tensor:
-    """``|w_ij| ||x_j||`` of ``weight`` [N, K]; the magnitude where no input was seen, as by an idle expert."""
+    """``|w_ij| ||x_j||`` of ``weight`` [N, K]."""
+    return weight.abs() * norms_of(weight, statistics)
+
+
+def norms_of(weight: torch.Tensor, statistics: Statistics | None) -> torch.Tensor:
+    """``||x_j||`` [K]; ones where no input was seen, as by an idle expert, so that the score is the magnitude."""
     assert statistics is not None
     assert statistics.norms is not None
-    return weight.abs() * statistics.norms if statistics.norms.any() else weight.abs()
+    return statistics.norms if statistics.norms.any() else weight.new_ones(weight.shape[1])
