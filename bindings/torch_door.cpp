@@ -163,6 +163,20 @@ Tensor solvable_weight(const char* op, const Tensor& weight) {
   return source;
 }
 
+Tensor hessian_of(const char* op, const char* argument, const Tensor& hessian, const Tensor& weight) {
+  if (hessian.is_cuda()) refuse(op, argument, "on the CPU (there is no CUDA kernel)", device_text(hessian));
+  require_dtype(op, argument, hessian, ScalarType::Float);
+  require_shape(op, argument, hessian, {weight.size(1), weight.size(1)}, "for a weight " + shape_text(weight));
+  return dense(hessian);
+}
+
+ActOrder parse_act_order(const char* op, const std::string& name) {
+  if (name == "none") return ActOrder::kNone;
+  if (name == "static") return ActOrder::kStatic;
+  if (name == "dynamic") return ActOrder::kDynamic;
+  refuse(op, "act_order", "one of none, static, dynamic", name);
+}
+
 QuantizedOutputs::QuantizedOutputs(const Tensor& like, const QuantizedLayout& layout)
     : codes(torch::stable::new_empty(like, {layout.rows, layout.bytes_per_row()}, ScalarType::Byte)),
       scales(torch::stable::new_empty(like, {layout.rows, layout.blocks_per_row()}, ScalarType::Float)),

@@ -29,6 +29,13 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def(
       "gptq(Tensor weight, Tensor hessian, str format, int block, str act_order='none', float damp=0.01) "
       "-> (Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
+  m.def(
+      "sparsegpt(Tensor weight, Tensor hessian, SymInt prune=0, int n=0, int m=0, str format='', int block=0, "
+      "str act_order='none', int columns=128, float damp=0.01) "
+      "-> (Tensor pruned, Tensor keep, Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
+  m.def(
+      "second_order_target(Tensor weight, Tensor hessian, Tensor pair_hessian, float alpha, float beta, "
+      "float damp=0.01) -> (Tensor target, Tensor hessian, Tensor report)");
   m.def("tree_attention(Tensor q, Tensor k, Tensor v, Tensor segments, Tensor runs, float scale) -> Tensor");
   m.def(
       "range_search(Tensor weight, str format, int block, int grid=80, float norm=2.4) "
@@ -53,6 +60,8 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("prune_mask_model", TORCH_BOX(&prune_mask_model));
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
   m.impl("gptq", TORCH_BOX(&gptq));
+  m.impl("sparsegpt", TORCH_BOX(&sparsegpt));
+  m.impl("second_order_target", TORCH_BOX(&second_order_target));
   m.impl("tree_attention", TORCH_BOX(&tree_attention));
   m.impl("range_search", TORCH_BOX(&range_search));
   m.impl("hqq", TORCH_BOX(&hqq));

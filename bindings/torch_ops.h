@@ -12,6 +12,7 @@
 
 #include "fairopt/cuda.h"
 #include "fairopt/executor.h"
+#include "fairopt/gptq.h"
 #include "fairopt/quantize.h"
 
 namespace fairopt::ops {
@@ -43,6 +44,12 @@ std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t pr
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms);
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, const Tensor& hessian, std::string format,
                                                         std::int64_t block, std::string act_order, double damp);
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> sparsegpt(
+    const Tensor& weight, const Tensor& hessian, std::int64_t prune, std::int64_t n, std::int64_t m, std::string format,
+    std::int64_t block, std::string act_order, std::int64_t columns, double damp);
+std::tuple<Tensor, Tensor, Tensor> second_order_target(const Tensor& weight, const Tensor& hessian,
+                                                       const Tensor& pair_hessian, double alpha, double beta,
+                                                       double damp);
 Tensor tree_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& segments, const Tensor& runs,
                       double scale);
 std::tuple<Tensor, Tensor, Tensor> range_search(const Tensor& weight, std::string format, std::int64_t block,
@@ -100,6 +107,10 @@ QuantizedTensors quantized_tensors(const char* op, const Tensor& codes, const Te
 
 /// A weight [n, k] at the door of a solver: fp32, finite, dense, on the CPU.
 Tensor solvable_weight(const char* op, const Tensor& weight);
+
+/// A Hessian [k, k] of a weight [n, k] at the same door: fp32, dense, on the CPU.
+Tensor hessian_of(const char* op, const char* argument, const Tensor& hessian, const Tensor& weight);
+ActOrder parse_act_order(const char* op, const std::string& name);
 
 /// New tensors for the parts of a quantised matrix [rows, cols].
 struct QuantizedOutputs {

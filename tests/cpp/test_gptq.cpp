@@ -13,21 +13,6 @@ using namespace fairopt;
 
 namespace {
 
-/// X^T X of more samples than columns: symmetric and positive definite.
-std::vector<float> hessian(std::int64_t k, std::uint64_t seed) {
-  const std::int64_t samples = 2 * k;
-  const std::vector<float> x = weights(samples * k, seed);
-  std::vector<float> result(static_cast<std::size_t>(k * k));
-  for (std::int64_t i = 0; i < k; ++i) {
-    for (std::int64_t j = 0; j < k; ++j) {
-      double sum = 0.0;
-      for (std::int64_t t = 0; t < samples; ++t) sum += double{x[t * k + i]} * x[t * k + j];
-      result[i * k + j] = static_cast<float>(2.0 * sum / static_cast<double>(samples));
-    }
-  }
-  return result;
-}
-
 struct Solved {
   std::vector<std::uint8_t> codes, zeros;
   std::vector<float> scales, float_zeros;

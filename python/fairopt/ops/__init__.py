@@ -26,10 +26,14 @@ from fairopt.ops.prune_mask import prune_mask, prune_mask_model, prune_mask_n_of
 from fairopt.ops.quantize_blockwise import dequantize_blockwise, quantize_blockwise
 from fairopt.ops.quantized_linear import quantized_linear
 from fairopt.ops.range_search import range_search
+from fairopt.ops.second_order_target import SecondOrderTarget, second_order_target
+from fairopt.ops.sparsegpt import SparseGpt, sparsegpt
 from fairopt.ops.tree_attention import tree_attention
 
 __all__ = [
     "Gptq",
+    "SecondOrderTarget",
+    "SparseGpt",
     "dequantize_blockwise",
     "double_dequantize",
     "double_quantize",
@@ -47,6 +51,8 @@ __all__ = [
     "quantize_blockwise",
     "quantized_linear",
     "range_search",
+    "second_order_target",
+    "sparsegpt",
     "tree_attention",
     "unpack_weight",
 ]
