@@ -88,6 +88,7 @@ int64_t dot_pass([[maybe_unused]] int64_t steps) {
 #if defined(__AVX512VNNI__)
   return on_every_thread([&] {
     __m512i sums[kChains];
+#pragma GCC unroll 12  // of both loops, or the sums lie on the stack
     for (int i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(i);
     const __m512i bytes = _mm512_set1_epi8(3);
     for (int64_t step = 0; step < steps; ++step) {
