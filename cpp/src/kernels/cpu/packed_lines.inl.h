@@ -5,8 +5,9 @@
 //   quads
 //                                                        columns; bytes [quads][kTileRows][4], any values
 //   nibble_sums<kLines>(codes, octets, lines, sums)      the same of 4-bit codes, [octets][kTileRows] packed dwords
-//   unpack_panel(codes, octets, table, panel)            4-bit codes to bytes [2 * octets][kTileRows][4]: the codes, or
-//                                                        what the table of 16 (null: none) holds for them
+//   unpack_panel(codes, octets, table, panel)            4-bit codes to bytes [2 * octets][kTileRows][4]: what the
+//   table
+//                                                        of 16 holds for them
 //
 //   codebook_sums<kLines>(codes, octets, high, low, lines, high_sums, low_sums)   byte_sums of both tables of 16, for a
 //                                                        few lines; where kDirectCodebook says that there is one
@@ -15,8 +16,8 @@
 
 constexpr int kMostLines = 6;
 
-/// What bytes are: 4-bit codes, any values, or any values whose top bit is to be flipped first.
-enum class ByteKind : std::uint8_t { kCodes, kUnsigned, kFlipped };
+/// What bytes are: values, or values whose top bit is to be flipped first.
+enum class ByteKind : std::uint8_t { kUnsigned, kFlipped };
 
 struct DigitLines {
   const std::int8_t* digits;  ///< of the first line, at the first of the columns

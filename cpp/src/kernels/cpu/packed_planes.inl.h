@@ -4,13 +4,11 @@
 // of the sums of the digits. Blocks ascend. A codebook of i16 is two byte tables, its values being high * 256 + low:
 // S_2 = high d_1, S_1 = high d_0 + low d_1, S_0 = low d_0.
 //
-// Few tokens take the packed codes apart in registers; many read a panel of bytes that is unpacked once into the first
-// cache. Sums are integers, so the way does not show in the result.
+// Packed codes are taken apart in registers, anew for every kMostLines lines: that costs less than reading them from a
+// panel of bytes. Only the bytes of a codebook, two lookups a code, are written to such a panel in the first cache.
 
-constexpr std::int64_t kPanelColumns = 256;  // of an integer format; a codebook makes two panels of half as many
+constexpr std::int64_t kPanelColumns = 128;  // of each of the two tables of a codebook
 constexpr std::int64_t kPanelBytes = kPanelColumns * kTileRows;
-constexpr std::int64_t kDirectLines = 2 * kMostLines;  // up to so many, taking codes apart anew beats a panel
-constexpr std::int64_t kDirectCodebookLines = kDirectCodebook ? 2 : 0;
 
 /// The bytes of rint(value * kCodebookUnit) for 16 codebook values: high + 128, and low.
 struct CodebookBytes {
@@ -26,64 +24,37 @@ struct CodebookBytes {
   }
 };
 
-bool is_direct(const PackedLinear& a, const Planes& planes) {
-  return a.m * planes.planes <= (planes.codebook ? kDirectCodebookLines : kDirectLines);
-}
+constexpr int kCodebookPlanes = 2;
+constexpr std::int64_t kCodebookTokens = kMostLines / kCodebookPlanes;  // whose lines are multiplied at a time
 
-/// How a call with a panel works, and its memory.
-struct PlaneWork {
-  std::int64_t tables;         ///< 2 for a codebook
-  std::int64_t chunk;          ///< columns worked on at a time
-  std::int64_t lines;          ///< tokens * planes
-  std::int64_t group;          ///< tokens whose lines are multiplied at a time
-  bool whole_blocks;           ///< a block is one chunk: the sums of a group are folded at once
+/// How a call with panels works, and its memory.
+struct PanelWork {
+  bool whole_blocks;           ///< a block fits the panels: the sums of a group of tokens are folded at once
+  std::int64_t lines;          ///< m * kCodebookPlanes
   std::int64_t sums_of_table;  ///< int32s
   float* acc;                  ///< [m][kTileRows]
-  std::int32_t* sums;          ///< [tables][lines or kMostLines][kTileRows]
-  std::uint8_t* panels;        ///< [tables][chunk * kTileRows]
+  std::int32_t* sums;          ///< [2 tables][lines or kMostLines][kTileRows]
+  std::uint8_t* panels;        ///< [2 tables][kPanelBytes]
 
-  PlaneWork(const PackedLinear& a, const Planes& planes, float* memory)
-      : tables(planes.codebook ? 2 : 1),
-        chunk(kPanelColumns / tables),
-        lines(a.m * planes.planes),
-        group(kMostLines / planes.planes),
-        whole_blocks((a.block < a.k ? a.block : a.k) <= chunk),
+  PanelWork(const PackedLinear& a, float* memory)
+      : whole_blocks((a.block < a.k ? a.block : a.k) <= kPanelColumns),
+        lines(a.m * kCodebookPlanes),
         sums_of_table((whole_blocks ? kMostLines : lines) * kTileRows),
         acc(memory),
         sums(reinterpret_cast<std::int32_t*>(acc + a.m * kTileRows)),
-        panels(reinterpret_cast<std::uint8_t*>(sums + tables * sums_of_table)) {}
+        panels(reinterpret_cast<std::uint8_t*>(sums + 2 * sums_of_table)) {}
 };
 
 std::int64_t packed_planes_scratch(const PackedLinear& a, const Planes& planes) {
-  const PlaneWork work(a, planes, nullptr);
-  return a.m * kTileRows + work.tables * work.sums_of_table + kPanelBytes / 4;
+  const std::int64_t of_panels = planes.codebook ? 2 * PanelWork(a, nullptr).sums_of_table + 2 * kPanelBytes / 4 : 0;
+  return a.m * kTileRows + of_panels;
 }
 
-/// One chunk of columns of a tile.
-struct CodeChunk {
-  const std::uint8_t* codes;  ///< as packed
-  std::int64_t columns;       ///< padded to whole dwords
-  std::int64_t first;         ///< its place in the block
-};
-
-/// 8-bit codes are a panel as they are packed.
-inline ByteKind packed_kind(const PackedLinear& a) {
-  return a.codes.flip == 0 ? ByteKind::kUnsigned : ByteKind::kFlipped;
-}
-
-template <int kLines>
-void line_sums(const PackedLinear& a, const CodeChunk& chunk, const std::uint8_t* panel, const DigitLines& lines,
-               std::int32_t* sums) {
-  const ByteKind kind = a.codes.bits == 8             ? packed_kind(a)
-                        : a.codes.codebook == nullptr ? ByteKind::kCodes
-                                                      : ByteKind::kUnsigned;
-  byte_sums<kLines>(a.codes.bits == 8 ? chunk.codes : panel, chunk.columns / 4, kind, lines, sums);
-}
 template <int kLines = kMostLines>
-void line_sums(std::int64_t count, const PackedLinear& a, const CodeChunk& chunk, const std::uint8_t* panel,
-               const DigitLines& lines, std::int32_t* sums) {
-  if (count == kLines) return line_sums<kLines>(a, chunk, panel, lines, sums);
-  if constexpr (kLines > 1) line_sums<kLines - 1>(count, a, chunk, panel, lines, sums);
+void panel_sums(std::int64_t count, const std::uint8_t* panel, std::int64_t quads, const DigitLines& lines,
+                std::int32_t* sums) {
+  if (count == kLines) return byte_sums<kLines>(panel, quads, ByteKind::kUnsigned, lines, sums);
+  if constexpr (kLines > 1) panel_sums<kLines - 1>(count, panel, quads, lines, sums);
 }
 
 /// acc [kTileRows] of one token += one block, from the sums of its planes, lowest first.
@@ -123,32 +94,28 @@ void fold_codebook(const float* scales, const ActivationBlock& x, const std::int
   fold<3, PackedZeros::kNone>(scales, x, levels, acc);
 }
 
+/// Columns of a block that lie in the panels.
+struct PanelChunk {
+  std::int64_t first, columns;
+  bool last;  ///< of the block
+};
+
 /// `count` tokens from `token` on: their sums over the chunk; after the last chunk of a block, their outputs.
-void work_on_group(const PackedLinear& a, const Planes& planes, const PlaneWork& work, const float* scales,
-                   std::int64_t block, const CodeChunk& chunk, bool last, std::int64_t token, std::int64_t count) {
-  const ActivationBlock* x = planes.rows + block * a.m + token;
-  const std::int64_t line = token * planes.planes;
+void panel_group(const PackedLinear& a, const Planes& planes, const PanelWork& work, const float* scales,
+                 std::int64_t block, const PanelChunk& chunk, std::int64_t token, std::int64_t count) {
+  static constexpr std::int32_t kZeros[kMostLines] = {};
+  const std::int64_t line = token * kCodebookPlanes;
+  const std::int32_t* starts[2] = {planes.starts + block * work.lines + line, kZeros};
   std::int32_t* sums = work.sums + (work.whole_blocks ? 0 : line * kTileRows);
-  for (std::int64_t table = 0; table < work.tables; ++table) {
-    static constexpr std::int32_t kZeros[kMostLines] = {};
-    const std::int32_t* start = table == 0 ? planes.starts + block * work.lines + line : kZeros;
+  for (int table = 0; table < 2; ++table) {
     const DigitLines lines{planes.digits + (block * work.lines + line) * planes.stride + chunk.first, planes.stride,
-                           chunk.first == 0 ? start : nullptr};
-    line_sums(count * planes.planes, a, chunk, work.panels + table * work.chunk * kTileRows, lines,
-              sums + table * work.sums_of_table);
+                           chunk.first == 0 ? starts[table] : nullptr};
+    panel_sums(count * kCodebookPlanes, work.panels + table * kPanelBytes, chunk.columns / 4, lines,
+               sums + table * work.sums_of_table);
   }
-  if (!last) return;
-  for (std::int64_t t = 0; t < count; ++t, sums += planes.planes * kTileRows) {
-    float* acc = work.acc + (token + t) * kTileRows;
-    if (planes.codebook) {
-      fold_codebook(scales, x[t], sums, sums + work.sums_of_table, acc);
-    } else if (planes.planes == 1) {
-      fold_integers<1>(a, scales, x[t], sums, acc);
-    } else if (planes.planes == 2) {
-      fold_integers<2>(a, scales, x[t], sums, acc);
-    } else {
-      fold_integers<3>(a, scales, x[t], sums, acc);
-    }
+  if (!chunk.last) return;
+  for (std::int64_t t = token; t < token + count; ++t, sums += kCodebookPlanes * kTileRows) {
+    fold_codebook(scales, planes.rows[block * a.m + t], sums, sums + work.sums_of_table, work.acc + t * kTileRows);
   }
 }
 
@@ -170,26 +137,27 @@ inline std::int64_t packed_columns(const PackedLinear& a, std::int64_t block) {
   return ((rest < a.block ? rest : a.block) + step - 1) / step * step;
 }
 
-void panel_block(const PackedLinear& a, const Planes& planes, const PlaneWork& work, const CodebookBytes& tables,
+void panel_block(const PackedLinear& a, const Planes& planes, const PanelWork& work, const CodebookBytes& tables,
                  const std::uint8_t* at, std::int64_t block) {
   const std::int64_t columns = packed_columns(a, block);
-  for (std::int64_t first = 0; first < columns; first += work.chunk) {
-    const CodeChunk chunk{at + a.header_bytes + first * kTileRows * a.codes.bits / 8,
-                          columns - first < work.chunk ? columns - first : work.chunk, first};
-    if (a.codes.bits == 4) {
-      unpack_panel(chunk.codes, chunk.columns / 8, planes.codebook ? tables.high : nullptr, work.panels);
-    }
-    if (planes.codebook) {
-      unpack_panel(chunk.codes, chunk.columns / 8, tables.low, work.panels + work.chunk * kTileRows);
-    }
-    for_groups(a.m, work.group, [&](std::int64_t token, std::int64_t count) {
-      work_on_group(a, planes, work, reinterpret_cast<const float*>(at), block, chunk, first + work.chunk >= columns,
-                    token, count);
+  for (std::int64_t first = 0; first < columns; first += kPanelColumns) {
+    const bool last = columns - first <= kPanelColumns;
+    const PanelChunk chunk{first, last ? columns - first : kPanelColumns, last};
+    const std::uint8_t* codes = at + a.header_bytes + first * kTileRows / 2;
+    unpack_panel(codes, chunk.columns / 8, tables.high, work.panels);
+    unpack_panel(codes, chunk.columns / 8, tables.low, work.panels + kPanelBytes);
+    for_groups(a.m, kCodebookTokens, [&](std::int64_t token, std::int64_t count) {
+      panel_group(a, planes, work, reinterpret_cast<const float*>(at), block, chunk, token, count);
     });
   }
 }
 
-/// kTokens tokens from `token` on and one block, the packed codes taken apart in registers.
+/// 8-bit codes as they lie.
+inline ByteKind packed_kind(const PackedLinear& a) {
+  return a.codes.flip == 0 ? ByteKind::kUnsigned : ByteKind::kFlipped;
+}
+
+/// kTokens tokens from `token` on and one block of an integer format.
 template <int kPlanes, int kTokens>
 void direct_block(const PackedLinear& a, const Planes& planes, const std::uint8_t* at, std::int64_t block,
                   std::int64_t token, float* acc) {
@@ -224,10 +192,10 @@ void direct_tile(const PackedLinear& a, const Planes& planes, const std::uint8_t
   }
 }
 /// One token of i16.
-template <int kLines>
 void direct_codebook_tile(const PackedLinear& a, const Planes& planes, const CodebookBytes& tables,
                           const std::uint8_t* at, float* acc) {
   if constexpr (kDirectCodebook) {
+    constexpr int kLines = kCodebookPlanes;
     for (std::int64_t block = 0; block < a.blocks; ++block, at += a.block_bytes) {
       prefetch_rows(at, a.header_bytes);
       alignas(64) std::int32_t high[kLines * kTileRows], low[kLines * kTileRows];
@@ -239,19 +207,21 @@ void direct_codebook_tile(const PackedLinear& a, const Planes& planes, const Cod
     }
   }
 }
-
-void packed_tile(const PackedLinear& a, const Planes& planes, const CodebookBytes& tables, const std::uint8_t* at,
-                 float* memory) {
-  if (is_direct(a, planes)) {
-    if (planes.codebook) return direct_codebook_tile<2>(a, planes, tables, at, memory);
-    if (planes.planes == 1) return direct_tile<1>(a, planes, at, memory);
-    if (planes.planes == 2) return direct_tile<2>(a, planes, at, memory);
-    return direct_tile<3>(a, planes, at, memory);
-  }
-  const PlaneWork work(a, planes, memory);
+void codebook_tile(const PackedLinear& a, const Planes& planes, const CodebookBytes& tables, const std::uint8_t* at,
+                   float* memory) {
+  if (kDirectCodebook && a.m == 1) return direct_codebook_tile(a, planes, tables, at, memory);
+  const PanelWork work(a, memory);
   for (std::int64_t block = 0; block < a.blocks; ++block, at += a.block_bytes) {
     panel_block(a, planes, work, tables, at, block);
   }
+}
+
+void packed_tile(const PackedLinear& a, const Planes& planes, const CodebookBytes& tables, const std::uint8_t* at,
+                 float* memory) {
+  if (planes.codebook) return codebook_tile(a, planes, tables, at, memory);
+  if (planes.planes == 1) return direct_tile<1>(a, planes, at, memory);
+  if (planes.planes == 2) return direct_tile<2>(a, planes, at, memory);
+  direct_tile<3>(a, planes, at, memory);
 }
 
 void packed_planes(const PackedLinear& a, const Planes& planes, std::int64_t lo, std::int64_t hi, float* memory) {

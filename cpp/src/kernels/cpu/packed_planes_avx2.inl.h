@@ -7,21 +7,16 @@ inline I32 round_wide(F32 a) { return round_to_int(a); }
 
 void unpack_panel(const std::uint8_t* codes, std::int64_t octets, const std::uint8_t* table, std::uint8_t* panel) {
   const __m256i mask = _mm256_set1_epi8(15);
-  const __m256i values = table == nullptr
-                             ? _mm256_setzero_si256()
-                             : _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  const __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   for (std::int64_t octet = 0; octet < octets; ++octet, codes += 4 * kTileRows, panel += 8 * kTileRows) {
     prefetch_rows(codes, 4 * kTileRows);
 #pragma GCC unroll 8
     for (int v = 0; v < 8; ++v) {
       const __m256i both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + 32 * v));
-      __m256i low = _mm256_and_si256(both, mask), high = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
-      if (table != nullptr) {
-        low = _mm256_shuffle_epi8(values, low);
-        high = _mm256_shuffle_epi8(values, high);
-      }
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(panel + 32 * v), low);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(panel + 4 * kTileRows + 32 * v), high);
+      const __m256i low = _mm256_and_si256(both, mask), high = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+      auto* to = reinterpret_cast<__m256i*>(panel + 32 * v);
+      _mm256_storeu_si256(to, _mm256_shuffle_epi8(values, low));
+      _mm256_storeu_si256(to + 8, _mm256_shuffle_epi8(values, high));
     }
   }
 }

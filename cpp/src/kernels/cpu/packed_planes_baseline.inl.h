@@ -21,8 +21,8 @@ void unpack_panel(const std::uint8_t* codes, std::int64_t octets, const std::uin
   constexpr std::int64_t kQuad = kTileRows * 4;
   for (std::int64_t octet = 0; octet < octets; ++octet, codes += kQuad, panel += 2 * kQuad) {
     for (std::int64_t i = 0; i < kQuad; ++i) {
-      panel[i] = table == nullptr ? codes[i] & 15 : table[codes[i] & 15];
-      panel[kQuad + i] = table == nullptr ? codes[i] >> 4 : table[codes[i] >> 4];
+      panel[i] = table[codes[i] & 15];
+      panel[kQuad + i] = table[codes[i] >> 4];
     }
   }
 }

@@ -6,13 +6,12 @@ constexpr bool kDirectCodebook = false;
 
 constexpr int kWidenAfter = 8;  // quads of columns
 
-enum class Nibble : std::uint8_t { kWhole, kLow, kHigh };
+enum class Nibble : std::uint8_t { kLow, kHigh };
 
 template <Nibble kNibble>
 inline Quads nibble_of(Quads a) {
   if constexpr (kNibble == Nibble::kLow) return low_nibbles(a);
-  if constexpr (kNibble == Nibble::kHigh) return high_nibbles(a);
-  return a;
+  return high_nibbles(a);
 }
 
 /// kVectors vectors of rows, kLines lines: pair sums of some quads, then into the int32 sums.
@@ -88,7 +87,6 @@ template <int kLines>
 void byte_sums(const std::uint8_t* bytes, std::int64_t quads, ByteKind kind, const DigitLines& lines,
                std::int32_t* sums) {
   start_sums<kLines>(lines, sums);
-  if (kind == ByteKind::kCodes) return add_bytes<kLines, Nibble::kWhole, false, 1>(bytes, quads, lines, sums);
   if (kind == ByteKind::kUnsigned) {
     add_bytes<kLines, Nibble::kLow, false, 1>(bytes, quads, lines, sums);
     return add_bytes<kLines, Nibble::kHigh, false, 16>(bytes, quads, lines, sums);
