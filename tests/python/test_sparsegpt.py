@@ -49,7 +49,7 @@ def published(
     inverse = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(h)), upper=True)
     keep = torch.ones(rows, k, dtype=torch.bool)
 
-    def cheapest(costs: torch.Tensor, count: int) -> torch.Tensor:
+    def cheapest(costs: torch.Tensor, count: int) -> torch.Tensor:  # roots of costs: the same order
         return costs.float().sort(dim=-1, stable=True).indices[..., :count]
 
     for start in range(0, k, 128):
@@ -60,13 +60,13 @@ def published(
             inverse[start:end, start:end],
         )
         if not m:
-            costs = (block / u.diagonal()).square().flatten()
+            costs = (block / u.diagonal()).abs().flatten()
             mine = torch.ones(rows * (end - start), dtype=torch.bool)
             mine[cheapest(costs, prune * end // k - prune * start // k)] = False
             keep[:, start:end] = mine.view(rows, -1)
         for i in range(end - start):
             if m and i % m == 0:
-                costs = (block[:, i : i + m] / u.diagonal()[i : i + m]).square()
+                costs = (block[:, i : i + m] / u.diagonal()[i : i + m]).abs()
                 keep[:, start + i : start + i + m].scatter_(1, cheapest(costs, m - n), False)
             settled = block[:, i] * keep[:, start + i]
             errors[:, i] = (block[:, i] - settled) / u[i, i]

@@ -36,15 +36,15 @@ class Tile {
     pulled_ = start == 0 ? MatrixXd(MatrixXd::Zero(rows_, end - start)) : pull(start, start, end);
   }
 
-  /// What pruning would cost: [rows, end - begin] of columns [begin, end), which are not settled yet.
+  /// The root of what pruning would cost: [rows, end - begin] of columns [begin, end), which are not settled yet.
   void scores(Index begin, Index end, float* out) const {
     const MatrixXd change = free_change(begin, end);
     for (Index row = 0; row < rows_; ++row) {
       for (Index j = begin; j < end; ++j) {
         const Index c = position(j);
         const float w = weight(row, j);
-        const double cost = w == 0.0f ? 0.0 : (w + change(row, c - position(end - 1))) * problem_.lower(c, c);
-        *out++ = static_cast<float>(cost * cost);
+        const double value = w == 0.0f ? 0.0 : w + change(row, c - position(end - 1));
+        *out++ = static_cast<float>(value * problem_.lower(c, c));
       }
     }
   }
@@ -226,7 +226,7 @@ class ColumnSolver {
       }
     });
     const Index prune = total * end / problem_.cols - total * start / problem_.cols;
-    prune_mask(costs.data(), DType::kFloat32, problem_.rows * width, prune, mask.data(), executor_);
+    prune_mask({costs.data(), DType::kFloat32, problem_.rows, width}, prune, mask.data(), executor_);
     const std::uint8_t* next = mask.data();
     for (Index row = 0; row < problem_.rows; ++row) {
       for (Index j = start; j < end; ++j) {
