@@ -7,7 +7,8 @@ namespace {
 
 std::string element(const std::string& list, std::size_t i) { return list + "[" + std::to_string(i) + "]"; }
 
-/// A matrix of scores at the door: checked, dense. Its values are refused by the core if they are not finite.
+/// A matrix of scores at the door: checked, dense. That all is finite the core checks as it reads; on CUDA nobody does,
+/// the answer would have to be waited for.
 struct Scores {
   Tensor values;
   std::optional<Tensor> norms;
@@ -15,7 +16,7 @@ struct Scores {
   Scores(const char* op, const std::string& name, const Tensor& score, const std::string& norms_name,
          const std::optional<Tensor>& factors)
       : values(score), norms(factors) {
-    if (score.is_cuda()) refuse(op, name.c_str(), "on the CPU (there is no CUDA kernel)", device_text(score));
+    require_usable_device(op, score);
     float_dtype(op, name.c_str(), score.scalar_type());
     if (norms) {
       require_dimension(op, name.c_str(), score);
@@ -44,6 +45,13 @@ void require_prune(const char* op, std::int64_t prune, std::int64_t most, const 
   }
 }
 
+void mask_on_cuda(std::span<const PruneScores> scores, std::int64_t prune, std::span<std::uint8_t* const> masks,
+                  const Tensor& like) {
+  const auto bytes = static_cast<std::int64_t>(cuda::prune_mask_model_bytes(scores));
+  const Tensor workspace = torch::stable::new_empty(like, {bytes}, ScalarType::Byte);
+  cuda::prune_mask_model(scores, prune, masks, workspace.mutable_data_ptr(), current_stream(like));
+}
+
 }  // namespace
 
 Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms) {
@@ -51,8 +59,14 @@ Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor>
   const Scores scores(op, "score", score, "norms", norms);
   require_prune(op, prune, score.numel(), "values of score");
   const Tensor mask = scores.new_mask();
-  TorchExecutor executor;
-  fairopt::prune_mask(scores.view(), prune, bytes_of(mask), executor);
+  const PruneScores view = scores.view();
+  std::uint8_t* bytes = bytes_of(mask);
+  if (score.is_cuda()) {
+    mask_on_cuda({&view, 1}, prune, {&bytes, 1}, score);
+  } else {
+    TorchExecutor executor;
+    fairopt::prune_mask(view, prune, bytes, executor);
+  }
   return mask;
 }
 
@@ -62,8 +76,12 @@ Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Te
   require_dimension(op, "score", score);
   require_prune(op, prune, score.size(-1), "columns of score");
   const Tensor mask = scores.new_mask();
-  TorchExecutor executor;
-  fairopt::prune_mask_rows(scores.view(), prune, bytes_of(mask), executor);
+  if (score.is_cuda()) {
+    cuda::prune_mask_rows(scores.view(), prune, bytes_of(mask), current_stream(score));
+  } else {
+    TorchExecutor executor;
+    fairopt::prune_mask_rows(scores.view(), prune, bytes_of(mask), executor);
+  }
   return mask;
 }
 
@@ -78,6 +96,7 @@ std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t pr
   std::int64_t values = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const std::optional<Tensor> own = norms ? std::optional<Tensor>((*norms)[i]) : std::nullopt;
+    require_device_of(op, element("scores", i).c_str(), scores[i], "scores[0]", scores[0]);
     checked.emplace_back(op, element("scores", i), scores[i], element("norms", i), own);
     views.push_back(checked.back().view());
     values += scores[i].numel();
@@ -89,8 +108,12 @@ std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t pr
     masks.push_back(matrix.new_mask());
     bytes.push_back(bytes_of(masks.back()));
   }
-  TorchExecutor executor;
-  fairopt::prune_mask_model(views, prune, bytes, executor);
+  if (scores[0].is_cuda()) {
+    mask_on_cuda(views, prune, bytes, scores[0]);
+  } else {
+    TorchExecutor executor;
+    fairopt::prune_mask_model(views, prune, bytes, executor);
+  }
   return masks;
 }
 
@@ -105,8 +128,13 @@ Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, st
     refuse(op, "score", "of a multiple of m = " + std::to_string(m) + " columns", std::to_string(cols));
   }
   const Tensor mask = scores.new_mask();
-  TorchExecutor executor;
-  fairopt::prune_mask_n_of_m(scores.view(), static_cast<int>(n), static_cast<int>(m), bytes_of(mask), executor);
+  const int kept = static_cast<int>(n), of = static_cast<int>(m);
+  if (score.is_cuda()) {
+    cuda::prune_mask_n_of_m(scores.view(), kept, of, bytes_of(mask), current_stream(score));
+  } else {
+    TorchExecutor executor;
+    fairopt::prune_mask_n_of_m(scores.view(), kept, of, bytes_of(mask), executor);
+  }
   return mask;
 }
 

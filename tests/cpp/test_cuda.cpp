@@ -18,4 +18,7 @@ TEST_CASE("without a usable CUDA library every CUDA door says what was found", "
   REQUIRE_THROWS_WITH(cuda::quantize(nullptr, fairopt::DType::kFloat32, {}, {}, {}), message("quantize"));
   REQUIRE_THROWS_WITH(cuda::dequantize({}, {}, nullptr, fairopt::DType::kFloat32, {}), message("dequantize"));
   REQUIRE_THROWS_WITH(cuda::quantized_linear({}, {}), message("quantized_linear"));
+  REQUIRE_THROWS_WITH(cuda::prune_mask_model({}, 0, {}, nullptr, {}), message("prune_mask_model"));
+  REQUIRE_THROWS_WITH(cuda::prune_mask_rows({}, 0, nullptr, {}), message("prune_mask_rows"));
+  REQUIRE_THROWS_WITH(cuda::prune_mask_n_of_m({}, 2, 4, nullptr, {}), message("prune_mask_n_of_m"));
 }

@@ -20,6 +20,8 @@ std::vector<float> tied(std::int64_t n, std::uint64_t seed) {
   return values;
 }
 
+std::int32_t key_of(float value) { return std::bit_cast<std::int32_t>(std::fabs(value)); }
+
 std::vector<float> any_norms(std::int64_t cols) {
   std::vector<float> norms = weights(cols, 5);
   for (float& norm : norms) norm = std::fabs(norm);
@@ -135,24 +137,89 @@ TEST_CASE("prune_mask: every level keeps above the threshold and prunes the firs
   for (const std::int64_t n : {0, 1, 15, 16, 17, 33, 1000}) {
     const std::vector<float> score = tied(n, 7);
     const auto key = std::bit_cast<std::int32_t>(0.02f);
-    const std::int32_t bucket = key >> kernels::kBucketLowBits;
     for (const kernels::KernelTable* level : runnable_levels()) {
       CAPTURE(level->name, n);
-      std::vector<std::int32_t> expected, got(static_cast<std::size_t>(n + kernels::kVectorPadding));
       std::vector<std::uint8_t> mask(score.size(), 0xcc), expected_mask;
       std::int64_t ties = 5, expected_ties = 5;
       for (const float value : score) {
-        const std::int32_t k = std::bit_cast<std::int32_t>(std::fabs(value));
-        if (k >> kernels::kBucketLowBits == bucket) expected.push_back(k);
+        const std::int32_t k = key_of(value);
         const bool pruned = k < key || (k == key && expected_ties > 0);
         expected_ties -= k == key && expected_ties > 0;
         expected_mask.push_back(!pruned);
       }
-      got.resize(static_cast<std::size_t>(level->keys_in_bucket(score.data(), n, bucket, got.data())));
-      REQUIRE(got == expected);
       level->mask_above(score.data(), n, key, &ties, mask.data());
       REQUIRE(mask == expected_mask);
       REQUIRE(ties == expected_ties);
+    }
+  }
+}
+
+TEST_CASE("prune_mask: every level masks above a bracket and collects what lies in it", "[prune_mask]") {
+  for (const std::int64_t n : {0, 1, 15, 16, 17, 33, 1000}) {
+    const std::vector<float> score = tied(n, 7);
+    const kernels::KeyBracket brackets[] = {
+        {key_of(0.02f), key_of(0.06f)}, {key_of(0.02f), key_of(0.02f)}, {-1, 0x7fffffff}, {-1, 0}};
+    for (const kernels::KeyBracket bracket : brackets) {
+      std::vector<std::uint8_t> expected;
+      std::vector<std::int32_t> expected_keys, expected_places;
+      kernels::BracketCounts want{};
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::int32_t key = key_of(score[static_cast<std::size_t>(i)]);
+        expected.push_back(key > bracket.low);
+        want.at_low += key == bracket.low;
+        want.at_high += key == bracket.high;
+        want.above += key > bracket.high;
+        if (key <= bracket.low || key >= bracket.high) continue;
+        expected_keys.push_back(key);
+        expected_places.push_back(static_cast<std::int32_t>(70 + i));
+      }
+      for (const kernels::KernelTable* level : runnable_levels()) {
+        CAPTURE(level->name, n, bracket.low, bracket.high);
+        std::vector<std::uint8_t> mask(score.size(), 0xcc);
+        std::vector<std::int32_t> keys(static_cast<std::size_t>(n + kernels::kVectorPadding)), places = keys;
+        const kernels::BracketCounts got =
+            level->mask_above_bracket(score.data(), n, bracket, mask.data(), 70, {keys.data(), places.data()});
+        keys.resize(static_cast<std::size_t>(got.between));
+        places.resize(static_cast<std::size_t>(got.between));
+        REQUIRE(mask == expected);
+        REQUIRE(keys == expected_keys);
+        REQUIRE(places == expected_places);
+        const bool counted = got.at_low == want.at_low && got.at_high == want.at_high && got.above == want.above;
+        REQUIRE(counted);
+        for (const std::int32_t limit : {-1, 0, key_of(0.04f), 0x7fffffff}) {
+          const auto below = std::count_if(keys.begin(), keys.end(), [&](std::int32_t key) { return key < limit; });
+          REQUIRE(level->count_below(keys.data(), got.between, limit) == below);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("prune_mask: every level multiplies exactly", "[prune_mask]") {
+  const std::vector<float> a = weights(1000, 1), b = weights(1000, 2);
+  std::vector<float> expected(1000), got(1000);
+  for (std::size_t i = 0; i < 1000; ++i) expected[i] = a[i] * b[i];
+  for (const kernels::KernelTable* level : runnable_levels()) {
+    for (const std::int64_t n : {0, 1, 15, 16, 17, 1000}) {
+      std::fill(got.begin(), got.end(), 0.0f);
+      level->multiply(a.data(), b.data(), n, got.data());
+      REQUIRE(std::equal(got.begin(), got.begin() + n, expected.begin()));
+    }
+  }
+}
+
+TEST_CASE("prune_mask: scores whose sample misleads are cut all the same", "[prune_mask]") {
+  const std::int64_t n = 3000000;
+  std::vector<float> rising(static_cast<std::size_t>(n)), two_values = rising, half_zero = weights(n, 8);
+  for (std::size_t i = 0; i < rising.size(); ++i) {
+    rising[i] = static_cast<float>(i);
+    two_values[i] = i % 3 == 0 ? 1.0f : -2.0f;
+    if (i % 2 == 0) half_zero[i] = 0;
+  }
+  for (const std::vector<float>& score : {rising, two_values, half_zero}) {
+    for (const std::int64_t prune : {n / 3, n / 3 + 1, n / 2, n / 2 + 1, n - 1}) {
+      const bool equal = mask_of(score, prune) == kernels::reference::prune_mask(score, prune);
+      REQUIRE(equal);
     }
   }
 }

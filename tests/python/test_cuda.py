@@ -235,8 +235,12 @@ def test_refusals_of_devices() -> None:
             "quantized_linear: mode must be one of exact for this format and device, got a24",
         ),
         (
-            lambda: ops.prune_mask(x.cuda(), 1),
-            "prune_mask: score must be on the CPU (there is no CUDA kernel), got cuda:0",
+            lambda: ops.prune_mask(x.cuda(), 1, torch.ones(32)),
+            "prune_mask: norms must be on cuda:0 like score, got cpu",
+        ),
+        (
+            lambda: ops.prune_mask_model([x.cuda(), x], 1),
+            "prune_mask_model: scores[1] must be on cuda:0 like scores[0], got cpu",
         ),
     ]:
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -4,9 +4,11 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "fairopt/format.h"
+#include "fairopt/prune.h"
 #include "fairopt/quantize.h"
 
 namespace fairopt::cuda {
@@ -59,5 +61,14 @@ void quantized_linear(const QuantizedLinearArgs& args, Stream stream);
 /// codes of 4 or 8 bits, m up to 65535. `workspace`: planes_bytes(layout, m) bytes on 16 bytes.
 void planes_linear(const QuantizedLinearArgs& args, int planes, void* workspace, Stream stream);
 std::size_t planes_bytes(const QuantizedLayout& layout, std::int64_t m);
+
+/// As fairopt::prune_mask_model, prune_mask_rows and prune_mask_n_of_m, the same masks, for arguments that those take:
+/// nothing is checked. NaN counts as larger than everything. `scores` and `masks` themselves lie in host memory;
+/// `workspace`: prune_mask_model_bytes(scores) bytes on 16 bytes.
+void prune_mask_model(std::span<const PruneScores> scores, std::int64_t prune, std::span<std::uint8_t* const> masks,
+                      void* workspace, Stream stream);
+std::size_t prune_mask_model_bytes(std::span<const PruneScores> scores);
+void prune_mask_rows(const PruneScores& scores, std::int64_t prune, std::uint8_t* mask, Stream stream);
+void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* mask, Stream stream);
 
 }  // namespace fairopt::cuda

@@ -23,6 +23,10 @@ struct Library {
   decltype(&fairopt_cuda_quantized_linear) quantized_linear = nullptr;
   decltype(&fairopt_cuda_planes_linear) planes_linear = nullptr;
   decltype(&fairopt_cuda_planes_bytes) planes_bytes = nullptr;
+  decltype(&fairopt_cuda_prune_mask_model) prune_mask_model = nullptr;
+  decltype(&fairopt_cuda_prune_mask_model_bytes) prune_mask_model_bytes = nullptr;
+  decltype(&fairopt_cuda_prune_mask_rows) prune_mask_rows = nullptr;
+  decltype(&fairopt_cuda_prune_mask_n_of_m) prune_mask_n_of_m = nullptr;
 };
 
 /// FAIROPT_CUDA_LIB, or the file beside the library (extension, operators, program) that this code is linked into.
@@ -59,6 +63,10 @@ void bind(void* handle, Library& library) {
   find(handle, "fairopt_cuda_quantized_linear", library.quantized_linear);
   find(handle, "fairopt_cuda_planes_linear", library.planes_linear);
   find(handle, "fairopt_cuda_planes_bytes", library.planes_bytes);
+  find(handle, "fairopt_cuda_prune_mask_model", library.prune_mask_model);
+  find(handle, "fairopt_cuda_prune_mask_model_bytes", library.prune_mask_model_bytes);
+  find(handle, "fairopt_cuda_prune_mask_rows", library.prune_mask_rows);
+  find(handle, "fairopt_cuda_prune_mask_n_of_m", library.prune_mask_n_of_m);
   decltype(&fairopt_cuda_probe) probe = nullptr;
   find(handle, "fairopt_cuda_probe", probe);
 
@@ -142,6 +150,27 @@ void planes_linear(const QuantizedLinearArgs& args, int planes, void* workspace,
 
 std::size_t planes_bytes(const QuantizedLayout& layout, std::int64_t m) {
   return usable_library("planes_linear").planes_bytes(&layout, m);
+}
+
+void prune_mask_model(std::span<const PruneScores> scores, std::int64_t prune, std::span<std::uint8_t* const> masks,
+                      void* workspace, Stream stream) {
+  const Library& cuda = usable_library("prune_mask_model");
+  check("prune_mask_model", cuda.prune_mask_model(scores.data(), scores.size(), prune, masks.data(), workspace,
+                                                  stream.device, stream.stream));
+}
+
+std::size_t prune_mask_model_bytes(std::span<const PruneScores> scores) {
+  return usable_library("prune_mask_model").prune_mask_model_bytes(scores.data(), scores.size());
+}
+
+void prune_mask_rows(const PruneScores& scores, std::int64_t prune, std::uint8_t* mask, Stream stream) {
+  const Library& cuda = usable_library("prune_mask_rows");
+  check("prune_mask_rows", cuda.prune_mask_rows(&scores, prune, mask, stream.device, stream.stream));
+}
+
+void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* mask, Stream stream) {
+  const Library& cuda = usable_library("prune_mask_n_of_m");
+  check("prune_mask_n_of_m", cuda.prune_mask_n_of_m(&scores, n, m, mask, stream.device, stream.stream));
 }
 
 }  // namespace fairopt::cuda

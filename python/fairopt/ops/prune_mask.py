@@ -2,7 +2,7 @@
 
 The score of a weight is its magnitude, or ``|w| * norms[column]``, one product in float32, with the norms of Wanda
 (Sun et al., 2024, arXiv:2306.11695, equation 1). Among equal scores the lower index goes first. A mask is the same for
-every number of threads, instruction set and device.
+every number of threads, instruction set and device. On CUDA nobody looks for NaN, which counts as larger than all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def prune_mask(score: torch.Tensor, prune: int, norms: torch.Tensor | None = Non
     """Which entries to keep when exactly ``prune`` of them go: those of smallest score.
 
     Args:
-        score: any shape, float32, float16 or bfloat16, on the CPU, finite.
+        score: any shape, float32, float16 or bfloat16, finite.
         prune: how many, between 0 and ``score.numel()``.
         norms: float32, finite, at least 0, one for each entry of the last dimension of ``score``: factors of it.
 
@@ -33,7 +33,7 @@ def prune_mask_rows(score: torch.Tensor, prune: int, norms: torch.Tensor | None 
     """Which entries to keep when exactly ``prune`` of every row go: those of smallest score in it.
 
     Args:
-        score: [..., k], float32, float16 or bfloat16, on the CPU, finite. A row of ``nn.Linear.weight`` is an output.
+        score: [..., k], float32, float16 or bfloat16, finite. A row of ``nn.Linear.weight`` is an output.
         prune: how many of each row, between 0 and ``k``.
         norms: [k] float32, finite, at least 0: factors of the score.
 
@@ -53,7 +53,7 @@ def prune_mask_model(
     the work needs a few per cent of the memory of the masks.
 
     Args:
-        scores: at least one tensor, of any shapes, float32, float16 or bfloat16, on the CPU, finite; types may differ.
+        scores: at least one tensor, of any shapes, float32, float16 or bfloat16, finite; types may differ.
         prune: how many in all, between 0 and the sum of their sizes.
         norms: one [k] float32 tensor for each score [..., k]; finite, at least 0: factors of the score.
 
@@ -70,7 +70,7 @@ def prune_mask_n_of_m(score: torch.Tensor, n: int, m: int, norms: torch.Tensor |
     """Which entries to keep when of every ``m`` consecutive ones of a row the ``n`` of largest score stay.
 
     Args:
-        score: [..., k], k a multiple of ``m``; float32, float16 or bfloat16, on the CPU, finite.
+        score: [..., k], k a multiple of ``m``; float32, float16 or bfloat16, finite.
         n: how many stay, between 1 and ``m``.
         m: between 1 and 32.
         norms: [k] float32, finite, at least 0: factors of the score.

@@ -1,20 +1,59 @@
 // Masks by magnitude. The key of a score is the bits of |score|: as integers they sort like the magnitudes.
 
 inline I32 keys(F32 score) { return as_int(abs(score)); }
+inline I32 load_i32(const std::int32_t* p) {
+  float lanes[F32::kWidth];
+  __builtin_memcpy(lanes, p, sizeof lanes);
+  return as_int(load(lanes));
+}
+constexpr std::int32_t kNoKey = -2147483647 - 1;
 
-// Collects the keys whose high bits are `bucket`, in order; `out` has room for n + kVectorPadding.
-std::int64_t keys_in_bucket(const float* score, std::int64_t n, std::int32_t bucket, std::int32_t* out) {
-  std::int64_t found = 0, i = 0;
-  const I32 wanted = splat(bucket);
-  for (; i + F32::kWidth <= n; i += F32::kWidth) {
-    const I32 key = keys(load(score + i));
-    found += store_where(out + found, shift_right<kBucketLowBits>(key) == wanted, key);
+void multiply(const float* a, const float* b, std::int64_t n, float* out) {
+  std::int64_t i = 0;
+  for (; i + F32::kWidth <= n; i += F32::kWidth) store(out + i, load(a + i) * load(b + i));
+  for (; i < n; ++i) out[i] = a[i] * b[i];
+}
+
+inline std::int64_t total(I32 counts) {
+  std::int32_t lanes[F32::kWidth];
+  store_where(lanes, counts == counts, counts);
+  std::int64_t sum = 0;
+  for (const std::int32_t lane : lanes) sum += lane;
+  return sum;
+}
+
+// Keeps what lies above bracket.low, and collects the keys in the bracket with their places, `first` that of score[0].
+BracketCounts mask_above_bracket(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
+                                 std::int64_t first, BracketedKeys found) {
+  const I32 low = splat(bracket.low), high = splat(bracket.high), step = splat(F32::kWidth);
+  I32 place = lane_indices() + splat(static_cast<std::int32_t>(first));
+  I32 at_low = splat(0), at_high = splat(0), above = splat(0);
+  std::int64_t between = 0, i = 0;
+  const auto look = [&](I32 key) {
+    const Mask inside = (key > low) & (high > key);
+    store_where(found.places + between, inside, place);
+    between += store_where(found.keys + between, inside, key);
+    place = place + step;
+    at_low = increment(at_low, key == low);
+    at_high = increment(at_high, key == high);
+    above = increment(above, key > high);
+    return increment(splat(0), key > low);
+  };
+  for (; i + F32::kWidth <= n; i += F32::kWidth) store_u8(mask + i, look(keys(load(score + i))));
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    const I32 key = keys(load_first(score + i, rest));
+    store_u8_first(mask + i, look(select(splat(rest) > lane_indices(), key, splat(kNoKey))), rest);
   }
-  if (i == n) return found;
-  const int rest = static_cast<int>(n - i);
-  const I32 key = keys(load_first(score + i, rest));
-  const I32 high = select(splat(rest) > lane_indices(), shift_right<kBucketLowBits>(key), splat(-1));
-  return found + store_where(out + found, high == wanted, key);
+  return {total(at_low), between, total(at_high), total(above)};
+}
+
+std::int64_t count_below(const std::int32_t* keys, std::int64_t n, std::int32_t limit) {
+  I32 below = splat(0);
+  std::int64_t i = 0, rest = 0;
+  for (; i + F32::kWidth <= n; i += F32::kWidth) below = increment(below, splat(limit) > load_i32(keys + i));
+  for (; i < n; ++i) rest += keys[i] < limit;
+  return total(below) + rest;
 }
 
 // Keeps what lies above the threshold key, and what equals it once the first *ties of those are pruned.

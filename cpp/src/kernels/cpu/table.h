@@ -146,8 +146,20 @@ struct DynamicInt8Linear {
 };
 inline constexpr std::int64_t kInt8Step = 64;  // columns of tokens are padded to a multiple of it
 
+/// The keys strictly between low and high.
+struct KeyBracket {
+  std::int32_t low, high;
+};
+/// How many keys of a run lie where.
+struct BracketCounts {
+  std::int64_t at_low, between, at_high, above;
+};
+/// Keys between the limits and their places, with room for all and kVectorPadding more.
+struct BracketedKeys {
+  std::int32_t *keys, *places;
+};
+
 inline constexpr int kFormats = 25;        // entries of fairopt::Format, in its order
-inline constexpr int kBucketLowBits = 20;  // a magnitude's 31 bits = 11 that choose the bucket, and these
 inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
 
 struct KernelTable {
@@ -167,8 +179,11 @@ struct KernelTable {
   void (*f32_to_bf16)(const float* in, std::int64_t n, std::uint16_t* out);
   std::int64_t (*count_nonfinite)(const float* in, std::int64_t n);
 
-  // prune_mask.inl.h: the key of a score is the bits of |score|, a bucket the keys of equal high bits.
-  std::int64_t (*keys_in_bucket)(const float* score, std::int64_t n, std::int32_t bucket, std::int32_t* out);
+  // prune_mask.inl.h: the key of a score is the bits of |score|.
+  void (*multiply)(const float* a, const float* b, std::int64_t n, float* out);
+  BracketCounts (*mask_above_bracket)(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
+                                      std::int64_t first, BracketedKeys found);
+  std::int64_t (*count_below)(const std::int32_t* keys, std::int64_t n, std::int32_t limit);
   void (*mask_above)(const float* score, std::int64_t n, std::int32_t threshold, std::int64_t* ties,
                      std::uint8_t* mask);
   void (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);

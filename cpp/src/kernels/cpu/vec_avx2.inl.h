@@ -44,6 +44,7 @@ inline I32 shift_right(I32 a) {  // logical: zeros come in
 inline Mask operator>(F32 a, F32 b) { return {_mm256_castps_si256(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ))}; }
 inline Mask operator>(I32 a, I32 b) { return {_mm256_cmpgt_epi32(a.v, b.v)}; }
 inline Mask operator==(I32 a, I32 b) { return {_mm256_cmpeq_epi32(a.v, b.v)}; }
+inline Mask operator&(Mask a, Mask b) { return {_mm256_and_si256(a.v, b.v)}; }
 inline I32 select(Mask m, I32 yes, I32 no) { return {_mm256_blendv_epi8(no.v, yes.v, m.v)}; }
 inline F32 select(Mask m, F32 yes, F32 no) { return as_float(select(m, as_int(yes), as_int(no))); }
 inline I32 increment(I32 a, Mask where) { return {_mm256_sub_epi32(a.v, where.v)}; }

@@ -49,6 +49,7 @@ inline I32 shift_right(I32 a) {  // logical: zeros come in
 inline Mask operator>(F32 a, F32 b) { return {a.v > b.v}; }
 inline Mask operator>(I32 a, I32 b) { return {a.v > b.v}; }
 inline Mask operator==(I32 a, I32 b) { return {a.v == b.v}; }
+inline Mask operator&(Mask a, Mask b) { return {a.v & b.v}; }
 inline I32 select(Mask m, I32 yes, I32 no) { return {(m.v & yes.v) | (~m.v & no.v)}; }
 inline F32 select(Mask m, F32 yes, F32 no) { return as_float(select(m, as_int(yes), as_int(no))); }
 inline I32 increment(I32 a, Mask where) { return {a.v - where.v}; }

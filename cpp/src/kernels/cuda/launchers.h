@@ -5,12 +5,13 @@
 #include <cstdint>
 
 #include "fairopt/cuda.h"
+#include "fairopt/prune.h"
 #include "fairopt/quantize.h"
 #include "kernels/formats.h"
 
 namespace fairopt::cuda {
 
-inline constexpr int kCudaAbi = 4;  // raise with every change of a signature or a struct below
+inline constexpr int kCudaAbi = 5;  // raise with every change of a signature or a struct below
 
 struct Probe {
   int devices = 0;
@@ -46,3 +47,12 @@ FAIROPT_CUDA_DOOR int fairopt_cuda_planes_linear(const fairopt::cuda::QuantizedL
                                                  void* workspace, int device, void* stream);
 FAIROPT_CUDA_DOOR int fairopt_cuda_quantized_linear(const fairopt::cuda::QuantizedLinearArgs* args, int device,
                                                     void* stream);
+FAIROPT_CUDA_DOOR std::size_t fairopt_cuda_prune_mask_model_bytes(const fairopt::PruneScores* scores,
+                                                                  std::size_t count);
+FAIROPT_CUDA_DOOR int fairopt_cuda_prune_mask_model(const fairopt::PruneScores* scores, std::size_t count,
+                                                    std::int64_t prune, std::uint8_t* const* masks, void* workspace,
+                                                    int device, void* stream);
+FAIROPT_CUDA_DOOR int fairopt_cuda_prune_mask_rows(const fairopt::PruneScores* scores, std::int64_t prune,
+                                                   std::uint8_t* mask, int device, void* stream);
+FAIROPT_CUDA_DOOR int fairopt_cuda_prune_mask_n_of_m(const fairopt::PruneScores* scores, int n, int m,
+                                                     std::uint8_t* mask, int device, void* stream);

@@ -1,0 +1,16 @@
+// The exact cut through scores, found without sorting them.
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "fairopt/executor.h"
+#include "kernels/prune_scores.h"
+
+namespace fairopt::kernels {
+
+/// Writes the masks in which exactly `prune` entries of smallest score are 0; masks[i] is that of matrix i. Adds the
+/// values that are NaN or infinite to nonfinite[matrix]; where there are any the masks are not whole.
+void mask_smallest(const ScoreChunks& scores, std::int64_t prune, std::span<std::uint8_t* const> masks,
+                   std::span<std::int64_t> nonfinite, Executor& executor);
+
+}  // namespace fairopt::kernels
