@@ -103,10 +103,10 @@ def test_at_most_one_dense_layer_is_alive_while_quantising(tmp_path: Path, monke
     alive_before = []
     one_layer = quantizer.compress_layer
 
-    def counting(layer: nn.Module, chain: object) -> nn.Module:
+    def counting(layer: nn.Module, chain: object, name: str) -> nn.Module:
         alive_before.append(sum(weight() is not None for weight in weights))
         weights.append(weakref.ref(layer.weight))
-        return one_layer(layer, chain)
+        return one_layer(layer, chain, name)
 
     monkeypatch.setattr(quantizer, "compress_layer", counting)
     model = fairopt.hf.from_pretrained(tmp_path / "dense", quantization_config=FairoptConfig("int8:g=32"))

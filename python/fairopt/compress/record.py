@@ -33,6 +33,8 @@ class LayerRecord:
     bits_per_weight: float  # codes, scales and zero points; a pruned layer is stored dense
     sparsity: float  # share of weights that are exactly zero
     solver: Mapping[str, float] | None = None  # its loss, rounding to nearest's, calibration tokens seen, and its notes
+    kept: float | None = None  # share of weights that pruning left; None where nothing prunes
+    zeros_stored: bool | None = None  # whether what was pruned takes as many bytes as what was kept
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,26 @@ class Record:
             weights = (
                 f"{len(self.layers)} layers at {self.bits_per_weight:.3g} bits per weight, {self.sparsity:.1%} zeros"
             )
+            if self.kept is not None:
+                weights += f", {self.kept:.1%} of the pruned layers kept"
             parts.insert(0, weights)
+        if self.zeros_stored_dense:
+            parts.append("zeros are stored: no bytes saved by pruning")
         return f"{self.recipe}: {'; '.join(parts)}"
+
+    @property
+    def zeros_stored_dense(self) -> bool:
+        """Whether pruning saved nothing: every pruned layer stores its zeros like other weights."""
+        pruned = [layer.zeros_stored for layer in self.layers.values() if layer.kept is not None]
+        return bool(pruned) and all(pruned)
+
+    @property
+    def kept(self) -> float | None:
+        """Share of weights that pruning left, over the layers that were pruned; None where none was."""
+        kept = [
+            (layer.kept, layer.shape[0] * layer.shape[1]) for layer in self.layers.values() if layer.kept is not None
+        ]
+        return sum(share * count for share, count in kept) / max(1, sum(count for _, count in kept)) if kept else None
 
     @property
     def file_bytes(self) -> int | None:
@@ -197,10 +217,14 @@ def describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] |
         weight = dense_weight(layer)
         bits = 8.0 * weight.element_size()
     zeros = weight.numel() - int(torch.count_nonzero(weight))
+    said = dict(report or {})
+    kept = said.pop("kept", None)
     return LayerRecord(
         recipe=str(chain),
         shape=cast(tuple[int, int], tuple(weight.shape)),
         bits_per_weight=bits,
         sparsity=zeros / max(1, weight.numel()),
-        solver=report or None,
+        solver=said or None,
+        kept=kept,
+        zeros_stored=None if kept is None else True,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from fairopt.nn.column_split_linear import ColumnSplitLinear
 from fairopt.nn.dynamic_int8_linear import DynamicInt8Linear
 from fairopt.nn.llm_int8_linear import LlmInt8Linear
+from fairopt.nn.masked import keep_zeros, masked, unmasked
 from fairopt.nn.quantized_embedding import QuantizedEmbedding
 from fairopt.nn.quantized_linear import QuantizedLinear, pack, set_matmul_mode
 
@@ -21,8 +22,11 @@ __all__ = [
     "QuantizedEmbedding",
     "QuantizedLinear",
     "StoredLayer",
+    "keep_zeros",
+    "masked",
     "pack",
     "set_matmul_mode",
+    "unmasked",
 ]
 
 # What stands for a linear layer or an embedding with quantised weights.

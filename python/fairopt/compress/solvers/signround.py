@@ -98,6 +98,7 @@ class _Rounding:
             if parameter.grad is not None:
                 parameter.sub_(rate * parameter.grad.sign()).clamp_(low, high)
                 parameter.grad = None
+        self._shift.masked_fill_(self._groups == 0, 0)  # what is zero, as after pruning, stays it
 
 
 def _descend(task: BlockTask, dense: nn.Module, layers: Mapping[str, _Rounding], index: int, rate: float) -> None:
