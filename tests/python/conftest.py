@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from hypothesis import settings
 # No test is timed: on a machine that does something else, an example takes as long as it takes.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Whoever starts pytest may ignore SIGCHLD, which is inherited: every exit status of a child would then read 0.
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
 

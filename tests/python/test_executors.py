@@ -268,6 +268,7 @@ def test_a_rank_that_is_lost_loses_nothing(
     together |= {"FAIL_RANK": "1", "FAIL_SIGNAL": lost}
     first, second = (start(sys.executable, WORKER, *pair, str(out), "2", RANK=rank, **together) for rank in "01")
     finish(first)
+    assert (tmp_path / "lost").exists()  # rank 1 held a job, and rank 0 waited for that before it went on
     if lost == "SIGKILL":
         assert second.wait(timeout=60) == -signal.SIGKILL
     else:
