@@ -3,9 +3,11 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "catch.h"
 #include "fairopt/cpu_capability.h"
 #include "fairopt/packed_linear.h"
 #include "kernels/aligned_buffer.h"
@@ -24,6 +26,14 @@ inline const std::vector<Format> kPackedFormats = [] {
   }
   return formats;
 }();
+
+inline std::vector<MatmulMode> integer_modes(Format format) {
+  std::vector<MatmulMode> modes;
+  for (const MatmulMode mode : matmul_modes(format)) {
+    if (mode != MatmulMode::kExact) modes.push_back(mode);
+  }
+  return modes;
+}
 
 /// A packed weight of random codes, scales (zero and negative ones too) and zero points, and its rows.
 struct Weight {
@@ -82,6 +92,20 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
 /// The plain twin; without a fused multiply-add a level rounds the products of `exact` before it adds them.
 inline std::vector<float> twin(const Weight& weight, const PackedLinearArgs& args) {
   return kernels::reference::packed_linear(weight.view(), args, std::string_view(cpu_capability()) != "baseline");
+}
+
+/// The twin's bits for the first m tokens of x, for each m of `counts` (ascending). The twin takes every token by
+/// itself, so that it is asked once.
+inline void require_twin(const Weight& weight, const std::vector<float>& x, std::span<const MatmulMode> modes,
+                         const std::vector<std::int64_t>& counts) {
+  for (const MatmulMode mode : modes) {
+    const std::vector<float> expected = twin(weight, weight.args(x, counts.back(), mode));
+    for (const std::int64_t m : counts) {
+      CAPTURE(name(weight.layout.format), name(mode), m, weight.layout.rows, weight.layout.cols, weight.layout.block);
+      const std::vector<float> first(expected.begin(), expected.begin() + m * weight.layout.rows);
+      REQUIRE(same_bits(weight.times(x, m, mode), first));
+    }
+  }
 }
 
 }  // namespace packed_weights

@@ -124,7 +124,7 @@ TEST_CASE("dequantize: the public door rounds once to the dtype", "[dequantize]"
   }
 }
 
-TEST_CASE("convert: every 16-bit float widens exactly, on every level", "[dequantize]") {
+TEST_CASE("convert: every 16-bit float widens exactly, on every level", "[dequantize][every_level]") {
   std::vector<std::uint16_t> all(65536 + 3);  // and a ragged tail
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
   const auto n = static_cast<std::int64_t>(all.size());
@@ -141,7 +141,7 @@ TEST_CASE("convert: every 16-bit float widens exactly, on every level", "[dequan
   }
 }
 
-TEST_CASE("convert: narrowing rounds half to even, on every level", "[dequantize]") {
+TEST_CASE("convert: narrowing rounds half to even, on every level", "[dequantize][every_level]") {
   std::vector<float> values = any_finite(20000, 3);
   for (std::uint32_t upper = 0; upper < 0x10000; upper += 41) {  // ties and their neighbours in both 16-bit formats
     for (const std::uint32_t lower : {0u, 0x0fffu, 0x1000u, 0x1001u, 0x2fffu, 0x3000u, 0x7fffu, 0x8000u, 0x8001u}) {

@@ -5,18 +5,6 @@
 
 using namespace packed_weights;
 
-namespace {
-
-void require_twin(const Weight& weight, const std::vector<float>& x, std::int64_t m) {
-  for (const MatmulMode mode : matmul_modes(weight.layout.format)) {
-    const PackedLinearArgs args = weight.args(x, m, mode);
-    CAPTURE(name(weight.layout.format), name(mode), m, weight.layout.rows, weight.layout.cols, weight.layout.block);
-    REQUIRE(same_bits(weight.times(args), twin(weight, args)));
-  }
-}
-
-}  // namespace
-
 TEST_CASE("packed_linear: unpack is the inverse of pack", "[packed_linear]") {
   for (const Format format : kPackedFormats) {
     for (const std::int64_t block : {16, 48, 64}) {
@@ -43,7 +31,7 @@ TEST_CASE("packed_linear: the twin's bits for ragged shapes", "[packed_linear]")
       for (const std::int64_t k : {1, 7, 8, 33, 129, 500}) {
         for (const std::int64_t n : {1, 65}) {
           const Weight weight({format, n, k, block});
-          for (const std::int64_t m : {0, 1, 2, 3, 5, 7}) require_twin(weight, weights(7 * k, 3), m);
+          require_twin(weight, weights(7 * k, 3), matmul_modes(format), {0, 1, 2, 3, 5, 7});
         }
       }
     }

@@ -12,15 +12,6 @@ using namespace packed_weights;
 
 namespace {
 
-void require_twin(const Weight& weight, const std::vector<float>& x, std::int64_t m) {
-  for (const MatmulMode mode : matmul_modes(weight.layout.format)) {
-    if (mode == MatmulMode::kExact) continue;
-    const PackedLinearArgs args = weight.args(x, m, mode);
-    CAPTURE(name(weight.layout.format), name(mode), m, weight.layout.rows, weight.layout.cols, weight.layout.block);
-    REQUIRE(same_bits(weight.times(args), twin(weight, args)));
-  }
-}
-
 int planes_of(MatmulMode mode) { return mode == MatmulMode::kA8 ? 1 : mode == MatmulMode::kA24 ? 3 : 2; }
 
 /// y in float64 and the bound of |result - y|, for rows of x that the guard leaves in `mode`.
@@ -88,11 +79,11 @@ TEST_CASE("packed_linear: the twin's bits for every number of tokens", "[packed_
   for (const Format format : kPackedFormats) {
     const Weight weight({format, 67, 300, 128}), one_block({format, 5, 1100, 4096});
     const std::vector<float> x = weights(70 * 1100, 5);
-    for (const std::int64_t m : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 17, 70}) require_twin(weight, x, m);
-    for (const std::int64_t m : {1, 4, 14, 25}) require_twin(one_block, x, m);
+    require_twin(weight, x, integer_modes(format), {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 17, 70});
+    require_twin(one_block, x, integer_modes(format), {1, 4, 14, 25});
   }
   const Weight weight({Format::kInt4Sym, 3, 48, 16});  // more tokens than are worked on at a time
-  require_twin(weight, weights(200 * 48, 6), 200);
+  require_twin(weight, weights(200 * 48, 6), integer_modes(weight.layout.format), {200});
 }
 
 TEST_CASE("packed_linear: bits do not depend on batch, row or threads", "[packed_planes]") {
@@ -133,8 +124,8 @@ TEST_CASE("packed_linear: the integer modes are within their bounds of float64",
   for (const Format format : kPackedFormats) {
     for (const std::int64_t block : {32, 128, 4096}) {
       const Weight weight({format, 70, 517, block});
-      for (const MatmulMode mode : matmul_modes(format)) {
-        if (mode != MatmulMode::kExact) require_within_bound(weight, weights(3 * 517, 21), 3, mode);
+      for (const MatmulMode mode : integer_modes(format)) {
+        require_within_bound(weight, weights(3 * 517, 21), 3, mode);
       }
     }
   }
@@ -154,10 +145,8 @@ TEST_CASE("packed_linear: activations at the limits of the digits do not wrap", 
       x[i] = random() % 4 == 0 ? std::nextafter(amax, 0.0f) : amax;
       if (i / 520 % 2 == 1 && random() % 2 == 0) x[i] = -x[i];
     }
-    require_twin(weight, x, 14);
-    for (const MatmulMode mode : matmul_modes(format)) {
-      if (mode != MatmulMode::kExact) require_within_bound(weight, x, 14, mode);
-    }
+    require_twin(weight, x, integer_modes(format), {14});
+    for (const MatmulMode mode : integer_modes(format)) require_within_bound(weight, x, 14, mode);
   }
 }
 
@@ -167,7 +156,7 @@ TEST_CASE("packed_linear: blocks and tokens of zeros", "[packed_planes]") {
     std::vector<float> x = weights(2 * 96, 31);
     std::fill(x.begin() + 32, x.begin() + 64, 0.0f);
     std::fill(x.begin() + 96, x.end(), -0.0f);
-    require_twin(weight, x, 2);
+    require_twin(weight, x, integer_modes(format), {2});
     for (const MatmulMode mode : matmul_modes(format)) {
       const std::vector<float> y = weight.times(x, 2, mode);
       REQUIRE(std::equal(y.begin() + 65, y.end(), weight.bias.begin()));
@@ -178,13 +167,13 @@ TEST_CASE("packed_linear: blocks and tokens of zeros", "[packed_planes]") {
 TEST_CASE("packed_linear: LoRA is added after the bias, one fused step a rank", "[packed_planes]") {
   const Weight weight({Format::kInt4Sym, 70, 64, 32});
   const std::vector<float> x = weights(9 * 64, 1), z = weights(9 * 5, 2), b = weights(70 * 5, 3);
-  for (const MatmulMode mode : matmul_modes(weight.layout.format)) {
+  for (const MatmulMode mode : integer_modes(weight.layout.format)) {
     for (const std::int64_t m : {1, 9}) {
       PackedLinearArgs args = weight.args(x, m, mode);
       args.lora_z = z.data();
       args.lora_b = b.data();
       args.lora_rank = 5;
-      if (mode != MatmulMode::kExact) REQUIRE(same_bits(weight.times(args), twin(weight, args)));
+      REQUIRE(same_bits(weight.times(args), twin(weight, args)));
     }
   }
 }

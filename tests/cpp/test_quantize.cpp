@@ -45,7 +45,7 @@ Quantized quantize_everywhere(Format format, const std::vector<float>& values, s
 
 }  // namespace
 
-TEST_CASE("quantize: every level equals the plain twin bit for bit", "[quantize]") {
+TEST_CASE("quantize: every level equals the plain twin bit for bit", "[quantize][every_level]") {
   for (const Format format : kAllFormats) {
     for (const std::int64_t n : {0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 1000, 4095, 4096, 4097, 9001}) {
       for (const std::int64_t block : {16, 48, 64, 128, 4096, 16384}) {
@@ -55,7 +55,7 @@ TEST_CASE("quantize: every level equals the plain twin bit for bit", "[quantize]
   }
 }
 
-TEST_CASE("quantize: every level equals the plain twin on all magnitudes of fp32", "[quantize]") {
+TEST_CASE("quantize: every level equals the plain twin on all magnitudes of fp32", "[quantize][every_level]") {
   for (const Format format : kAllFormats) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) quantize_everywhere(format, any_finite(4096, seed), 16);
     std::vector<float> tiny = any_finite(4096, 99);  // whole blocks of subnormals, where amax / 127 underflows

@@ -1,6 +1,7 @@
 #include "kernels/reference_packed_linear.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/packed_format.h"
@@ -58,14 +59,14 @@ float exact_block(const WeightBlock& w, const float* x, float acc, bool fused) {
   return acc;
 }
 
-/// Balanced digits base 256, lowest first.
-std::vector<std::int32_t> digits(std::int32_t q, int planes) {
-  std::vector<std::int32_t> out;
+/// Balanced digits base 256, lowest first, zeros above the last plane.
+std::array<std::int32_t, 3> digits(std::int32_t q, int planes) {
+  std::array<std::int32_t, 3> out{};
   for (int p = 0; p < planes - 1; ++p) {
-    out.push_back(static_cast<std::int8_t>(q & 255));
-    q = (q - out.back()) >> 8;
+    out[p] = static_cast<std::int8_t>(q & 255);
+    q = (q - out[p]) >> 8;
   }
-  out.push_back(q);
+  out[planes - 1] = q;
   return out;
 }
 
@@ -80,8 +81,8 @@ float integer_block(const WeightBlock& w, const FixedPoint& x, int planes, float
   std::vector<std::int64_t> sums(static_cast<std::size_t>(planes)), ones(sums.size());
   const int zero = w.codes.zeros == PackedZeros::kInteger ? static_cast<int>(w.zero) : 0;
   for (std::size_t k = 0; k < w.code.size(); ++k) {
-    const std::vector<std::int32_t> d = digits(x.q[k], planes);
-    for (std::size_t p = 0; p < d.size(); ++p) {
+    const std::array<std::int32_t, 3> d = digits(x.q[k], planes);
+    for (std::size_t p = 0; p < sums.size(); ++p) {
       sums[p] += (integer(w, k) - zero) * d[p];
       ones[p] += d[p];
     }
@@ -95,7 +96,7 @@ float codebook_block(const WeightBlock& w, const FixedPoint& x, float acc) {
   for (std::size_t k = 0; k < w.code.size(); ++k) {
     const auto value = static_cast<std::int32_t>(std::nearbyint(w.codes.codebook[w.code[k]] * kCodebookUnit));
     const std::int32_t low = value & 255, high = (value - low) >> 8;
-    const std::vector<std::int32_t> d = digits(x.q[k], 2);
+    const std::array<std::int32_t, 3> d = digits(x.q[k], 2);
     sums[0] += low * d[0];
     sums[1] += high * d[0] + low * d[1];
     sums[2] += high * d[1];
