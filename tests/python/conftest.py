@@ -39,6 +39,21 @@ def models_dir() -> Path:
     return _shared("FAIROPT_MODELS", "models")
 
 
+# ---- Instruction-set levels: the output says which ones ran ----
+
+CPU_LEVELS_RUN = pytest.StashKey[list[str]]()  # filled by test_cpu_levels.py
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[CPU_LEVELS_RUN] = []
+
+
+def pytest_report_header() -> str:
+    from fairopt import _core
+
+    return f"CPU level: {_core.cpu_capability()} (test_cpu_levels.py runs {', '.join(_core.cpu_capabilities())})"
+
+
 # ---- CUDA parity tests: run where there is a device, counted by name where there is none ----
 
 _CUDA_NOT_RUN = pytest.StashKey[list[str]]()
@@ -59,6 +74,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if levels := config.stash[CPU_LEVELS_RUN]:
+        terminalreporter.write_line(f"CPU levels that ran, with the same bits: {', '.join(levels)}")
     names = config.stash.get(_CUDA_NOT_RUN, [])
     if names:
         counted = ", ".join(f"{name} ({count})" for name, count in Counter(names).items())
