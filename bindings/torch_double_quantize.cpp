@@ -1,4 +1,4 @@
-// double_quantize and double_dequantize. The CPU's alone: python/fairopt/ops/double_quantize.py has other devices.
+// double_quantize, the CPU's alone (python/fairopt/ops/double_quantize.py has other devices), and double_dequantize.
 #include "fairopt/double_quantize.h"
 #include "torch_ops.h"
 
@@ -29,12 +29,17 @@ Tensor double_dequantize(const Tensor& codes, const Tensor& nested_scales, const
   require_shape(op, "nested_offset", nested_offset, {}, "a scalar");
   require_device_of(op, "nested_scales", nested_scales, "codes", codes);
   require_device_of(op, "nested_offset", nested_offset, "codes", codes);
+  require_usable_device(op, codes);
   const Tensor in = dense(codes), nested = dense(nested_scales);
   const Tensor scales = torch::stable::new_empty(in, in.sizes(), ScalarType::Float);
+  const NestedView view{in.const_data_ptr<std::uint8_t>(), nested.const_data_ptr<float>(),
+                        nested_offset.const_data_ptr<float>()};
+  if (codes.is_cuda()) {
+    cuda::double_dequantize(view, in.numel(), scales.mutable_data_ptr<float>(), current_stream(codes));
+    return scales;
+  }
   TorchExecutor executor;
-  fairopt::double_dequantize(
-      {in.const_data_ptr<std::uint8_t>(), nested.const_data_ptr<float>(), nested_offset.const_data_ptr<float>()},
-      in.numel(), scales.mutable_data_ptr<float>(), executor);
+  fairopt::double_dequantize(view, in.numel(), scales.mutable_data_ptr<float>(), executor);
   return scales;
 }
 

@@ -10,7 +10,7 @@ constexpr const char* op = "dynamic_int8_linear";
 void check(const Tensor& x, const Tensor& codes, const Tensor& scales, const std::optional<Tensor>& bias) {
   require_dimension(op, "x", x);
   float_dtype(op, "x", x.scalar_type());
-  if (x.is_cuda()) refuse(op, "x", "on the CPU (there is no CUDA kernel)", device_text(x));
+  require_usable_device(op, x);
   require_dtype(op, "codes", codes, ScalarType::Char);
   require_dtype(op, "scales", scales, ScalarType::Float);
   if (codes.dim() != 2 || codes.size(1) != x.size(-1)) {
@@ -25,15 +25,37 @@ void check(const Tensor& x, const Tensor& codes, const Tensor& scales, const std
   require_device_of(op, "bias", *bias, "x", x);
 }
 
+Tensor run_cuda(const Tensor& x, const Tensor& codes, const Tensor& scales, const std::optional<Tensor>& bias,
+                float threshold, const std::vector<std::int64_t>& sizes) {
+  const Tensor in = dense(x), weight = dense(codes), steps = dense(scales), offset = bias ? dense(*bias) : steps;
+  const std::int64_t m = leading_numel(x), k = codes.size(1);
+  const Tensor y = torch::stable::new_empty(in, sizes);
+  const auto bytes = static_cast<std::int64_t>(cuda::dynamic_int8_bytes(m, k));
+  const Tensor workspace = torch::stable::new_empty(in, {bytes}, ScalarType::Byte);
+  cuda::dynamic_int8_linear({.x = in.const_data_ptr(),
+                             .dtype = float_dtype(op, "x", x.scalar_type()),
+                             .m = m,
+                             .n = codes.size(0),
+                             .k = k,
+                             .codes = weight.const_data_ptr<std::int8_t>(),
+                             .scales = steps.const_data_ptr<float>(),
+                             .bias = bias ? offset.const_data_ptr() : nullptr,
+                             .threshold = threshold,
+                             .y = y.mutable_data_ptr()},
+                            workspace.mutable_data_ptr(), current_stream(x));
+  return y;
+}
+
 }  // namespace
 
 Tensor dynamic_int8_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, std::optional<Tensor> bias,
                            double threshold) {
   check(x, codes, scales, bias);
-  const Tensor in = dense(in_dtype(x, ScalarType::Float)), weight = dense(codes), steps = dense(scales);
-  const Tensor offset = bias ? dense(in_dtype(*bias, ScalarType::Float)) : steps;
   std::vector<std::int64_t> sizes = leading_sizes(x);
   sizes.push_back(codes.size(0));
+  if (x.is_cuda()) return run_cuda(x, codes, scales, bias, static_cast<float>(threshold), sizes);
+  const Tensor in = dense(in_dtype(x, ScalarType::Float)), weight = dense(codes), steps = dense(scales);
+  const Tensor offset = bias ? dense(in_dtype(*bias, ScalarType::Float)) : steps;
   const Tensor y = torch::stable::new_empty(in, sizes);
   TorchExecutor executor;
   fairopt::dynamic_int8_linear({.x = in.const_data_ptr<float>(),

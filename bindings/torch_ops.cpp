@@ -50,6 +50,7 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
 static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("quantize_blockwise", TORCH_BOX(&quantize_blockwise));
   m.impl("dequantize_blockwise", TORCH_BOX(&dequantize_blockwise));
+  m.impl("double_dequantize", TORCH_BOX(&double_dequantize));
   m.impl("quantized_linear", TORCH_BOX(&quantized_linear));
   m.impl("pack_weight", TORCH_BOX(&pack_weight));
   m.impl("unpack_weight", TORCH_BOX(&unpack_weight));
@@ -71,6 +72,5 @@ static void implement(torch::stable::detail::StableLibrary& m) {
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CPU, m) {
   implement(m);
   m.impl("double_quantize", TORCH_BOX(&double_quantize));
-  m.impl("double_dequantize", TORCH_BOX(&double_dequantize));
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CUDA, m) { implement(m); }

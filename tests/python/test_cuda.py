@@ -49,6 +49,7 @@ def test_status_of_a_library_named_by_the_environment(tmp_path: Path) -> None:
 
 SHAPES = [(1, 1), (3, 33), (63, 64), (65, 1000), (5, 4113)]
 SIZES = [(1, 1, 16), (63, 31, 16), (65, 33, 48), (64, 1024, 64), (130, 2500, 128), (48, 2080, 32), (40, 528, 4096)]
+SIZES += [(33, 2336, 128), (18, 1184, 256), (17, 320, 96)]  # strips that end within a row, rows within a tile
 
 
 @pytest.mark.cuda
@@ -105,7 +106,7 @@ def test_quantized_linear_on_cuda_agrees_with_float64(format: str, dtype: torch.
         weight = quantized(normal(n, k), format, block)
         on_cuda = weight.to("cuda")
         bias = normal(n, dtype=dtype, seed=2)
-        for m in (0, 1, 3, 8, 9, 17, 40, 129):
+        for m in (0, 1, 3, 8, 9, 17, 40, 64, 129):
             x = normal(m, k, dtype=dtype, seed=m)
             exact = x.double() @ weight.dense(k).double().T + bias.double()
             y = on_cuda.linear(x.cuda(), bias.cuda()).cpu()
@@ -116,8 +117,8 @@ def test_quantized_linear_on_cuda_agrees_with_float64(format: str, dtype: torch.
 @pytest.mark.cuda
 @pytest.mark.parametrize("format", ["nf4", "int4_asym", "int8"])
 def test_a_row_on_cuda_is_the_same_bits_whatever_the_other_rows(format: str) -> None:
-    for dtype, rows in [(torch.float32, 8), (torch.bfloat16, 48)]:
-        for k, block in [(704, 64), (4112, 32)]:
+    for dtype, rows in [(torch.float32, 8), (torch.bfloat16, 64)]:
+        for k, block in [(704, 64), (4128, 32), (2336, 128)]:
             weight = quantized(normal(100, k), format, block).to("cuda")
             x = normal(rows, k, dtype=dtype, seed=1).cuda()
             y = weight.linear(x)
@@ -170,9 +171,45 @@ def test_integer_modes_on_cuda_are_the_cpu_bits(mode: str, format: str, dtype: t
 
 
 @pytest.mark.cuda
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("threshold", [float("inf"), 6.0, 0.5])
+def test_dynamic_int8_linear_on_cuda_is_the_cpu_bits(threshold: float, dtype: torch.dtype) -> None:
+    for n, k in [(1, 0), (1, 1), (16, 64), (33, 31), (40, 1040), (7, 2500)]:
+        codes = torch.randint(-127, 128, (n, k), generator=torch.Generator().manual_seed(k), dtype=torch.int8)
+        scales, bias = normal(n, seed=1).abs() / 100, normal(n, dtype=dtype, seed=2)
+        for m in (0, 1, 8, 19, 70):
+            x = awkward_rows(m, k, dtype) if k else torch.empty(m, 0, dtype=dtype)
+            for one in (bias, None):
+                expected = ops.dynamic_int8_linear(x, codes, scales, one, threshold)
+                y = ops.dynamic_int8_linear(
+                    *(None if t is None else t.cuda() for t in (x, codes, scales, one)), threshold
+                )
+                torch.testing.assert_close(y.cpu(), expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("transpose", [False, True])
+def test_hadamard_transform_on_cuda_is_the_cpu_bits(transpose: bool, dtype: torch.dtype) -> None:
+    for rows, cols in [(0, 8), (3, 1), (3, 7), (2, 12), (5, 48), (3, 86), (9, 344), (4, 4096), (2, 11008), (1, 28672)]:
+        x = normal(rows, cols, dtype=dtype)
+        y = ops.hadamard_transform(x.cuda(), transpose).cpu()
+        assert torch.equal(y, ops.hadamard_transform(x, transpose)), (rows, cols)
+
+
+@pytest.mark.cuda
+def test_double_dequantize_on_cuda_is_the_cpu_bits() -> None:
+    for n in (0, 1, 255, 256, 1025, 70_001):
+        nested = ops.double_quantize(normal(n).abs())
+        scales = ops.double_dequantize(*(t.cuda() for t in nested))
+        assert torch.equal(scales.cpu(), ops.double_dequantize(*nested))
+
+
+@pytest.mark.cuda
 def test_a_layer_on_cuda_keeps_to_an_integer_mode() -> None:
     layer = QuantizedLinear.from_linear(torch.nn.Linear(128, 24), "int4_sym", 32)
     layer.mode = "a16"
+    layer.pack()  # on the CPU only packed layers have the integer modes
     x = normal(3, 128)
     with torch.inference_mode():
         expected = layer(x)

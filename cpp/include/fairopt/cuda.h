@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "fairopt/double_quantize.h"
 #include "fairopt/format.h"
 #include "fairopt/prune.h"
 #include "fairopt/quantize.h"
@@ -35,6 +36,9 @@ void quantize(const void* source, DType dtype, const QuantizedLayout& layout, co
 /// As fairopt::dequantize; the same bits.
 void dequantize(const QuantizedView& in, const QuantizedLayout& layout, void* target, DType dtype, Stream stream);
 
+/// As fairopt::double_dequantize of n codes; the same bits.
+void double_dequantize(const NestedView& in, std::int64_t n, float* out, Stream stream);
+
 /// x [m, layout.cols], bias [layout.rows] or null and y [m, layout.rows], all of `dtype`.
 struct QuantizedLinearArgs {
   const void* x = nullptr;
@@ -47,7 +51,7 @@ struct QuantizedLinearArgs {
 };
 /// Up to so many rows of x any operands have a kernel of their own, and 16-bit x up to so many on the tensor cores.
 inline constexpr std::int64_t kMaxVectorRows = 8;
-inline constexpr std::int64_t kMaxTensorCoreRows = 48;
+inline constexpr std::int64_t kMaxTensorCoreRows = 64;
 
 /// Whether a kernel reads the codes as it multiplies. Without one, callers dequantise and multiply densely.
 bool has_fused_kernel(const QuantizedLinearArgs& args);
@@ -70,5 +74,26 @@ void prune_mask_model(std::span<const PruneScores> scores, std::int64_t prune, s
 std::size_t prune_mask_model_bytes(std::span<const PruneScores> scores);
 void prune_mask_rows(const PruneScores& scores, std::int64_t prune, std::uint8_t* mask, Stream stream);
 void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* mask, Stream stream);
+
+/// As fairopt::DynamicInt8LinearArgs, but x [m, k], bias [n] or null and y [m, n] are of `dtype`.
+struct DynamicInt8Args {
+  const void* x = nullptr;
+  DType dtype = DType::kFloat32;
+  std::int64_t m = 0, n = 0, k = 0;
+  const std::int8_t* codes = nullptr;
+  const float* scales = nullptr;
+  const void* bias = nullptr;
+  float threshold = 0;
+  void* y = nullptr;
+};
+/// As fairopt::dynamic_int8_linear, with one rounding to `dtype`; the same bits. `workspace`: dynamic_int8_bytes(m, k)
+/// bytes on 16 bytes.
+void dynamic_int8_linear(const DynamicInt8Args& args, void* workspace, Stream stream);
+std::size_t dynamic_int8_bytes(std::int64_t m, std::int64_t k);
+
+/// As fairopt::hadamard_transform; the same bits. A block of the matrix has at most kMaxHadamardColumns columns.
+inline constexpr std::int64_t kMaxHadamardColumns = 40960;  // what fits into the shared memory of every device
+void hadamard_transform(const void* x, DType dtype, std::int64_t rows, std::int64_t cols, bool transpose, void* y,
+                        Stream stream);
 
 }  // namespace fairopt::cuda

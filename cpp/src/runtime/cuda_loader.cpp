@@ -2,13 +2,17 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
 
 #include "fairopt/cuda.h"
+#include "fairopt/hadamard_transform.h"
 #include "kernels/cuda/launchers.h"
+#include "kernels/hadamard_matrix.h"
+#include "kernels/require.h"
 
 namespace fairopt::cuda {
 namespace {
@@ -27,6 +31,10 @@ struct Library {
   decltype(&fairopt_cuda_prune_mask_model_bytes) prune_mask_model_bytes = nullptr;
   decltype(&fairopt_cuda_prune_mask_rows) prune_mask_rows = nullptr;
   decltype(&fairopt_cuda_prune_mask_n_of_m) prune_mask_n_of_m = nullptr;
+  decltype(&fairopt_cuda_double_dequantize) double_dequantize = nullptr;
+  decltype(&fairopt_cuda_dynamic_int8_bytes) dynamic_int8_bytes = nullptr;
+  decltype(&fairopt_cuda_dynamic_int8_linear) dynamic_int8_linear = nullptr;
+  decltype(&fairopt_cuda_hadamard_transform) hadamard_transform = nullptr;
 };
 
 /// FAIROPT_CUDA_LIB, or the file beside the library (extension, operators, program) that this code is linked into.
@@ -67,6 +75,10 @@ void bind(void* handle, Library& library) {
   find(handle, "fairopt_cuda_prune_mask_model_bytes", library.prune_mask_model_bytes);
   find(handle, "fairopt_cuda_prune_mask_rows", library.prune_mask_rows);
   find(handle, "fairopt_cuda_prune_mask_n_of_m", library.prune_mask_n_of_m);
+  find(handle, "fairopt_cuda_double_dequantize", library.double_dequantize);
+  find(handle, "fairopt_cuda_dynamic_int8_bytes", library.dynamic_int8_bytes);
+  find(handle, "fairopt_cuda_dynamic_int8_linear", library.dynamic_int8_linear);
+  find(handle, "fairopt_cuda_hadamard_transform", library.hadamard_transform);
   decltype(&fairopt_cuda_probe) probe = nullptr;
   find(handle, "fairopt_cuda_probe", probe);
 
@@ -136,6 +148,12 @@ void dequantize(const QuantizedView& in, const QuantizedLayout& layout, void* ta
   check("dequantize", cuda.dequantize(&in, &layout, target, dtype, stream.device, stream.stream));
 }
 
+void double_dequantize(const NestedView& in, std::int64_t n, float* out, Stream stream) {
+  const Library& cuda = usable_library("double_dequantize");
+  check("double_dequantize",
+        cuda.double_dequantize(in.codes, in.scales, in.offset, n, out, stream.device, stream.stream));
+}
+
 bool has_fused_kernel(const QuantizedLinearArgs& args) { return args.m <= kMaxVectorRows || fits_tensor_cores(args); }
 
 void quantized_linear(const QuantizedLinearArgs& args, Stream stream) {
@@ -171,6 +189,46 @@ void prune_mask_rows(const PruneScores& scores, std::int64_t prune, std::uint8_t
 void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* mask, Stream stream) {
   const Library& cuda = usable_library("prune_mask_n_of_m");
   check("prune_mask_n_of_m", cuda.prune_mask_n_of_m(&scores, n, m, mask, stream.device, stream.stream));
+}
+
+void dynamic_int8_linear(const DynamicInt8Args& args, void* workspace, Stream stream) {
+  constexpr const char* op = "dynamic_int8_linear";
+  constexpr std::int64_t kMostColumns = std::int64_t{1} << 17;  // as on the CPU: no sum overflows
+  kernels::require(args.k <= kMostColumns, op, "k must be in [0, {}], got {}", kMostColumns, args.k);
+  kernels::require(args.threshold > 0, op, "threshold must be positive, got {}", args.threshold);
+  const Library& cuda = usable_library(op);
+  check(op, cuda.dynamic_int8_linear(&args, workspace, stream.device, stream.stream));
+}
+
+std::size_t dynamic_int8_bytes(std::int64_t m, std::int64_t k) {
+  return usable_library("dynamic_int8_linear").dynamic_int8_bytes(m, k);
+}
+
+void hadamard_transform(const void* x, DType dtype, std::int64_t rows, std::int64_t cols, bool transpose, void* y,
+                        Stream stream) {
+  constexpr const char* op = "hadamard_transform";
+  const HadamardShape shape = hadamard_shape(cols);
+  kernels::require(shape.order * shape.power <= kMaxHadamardColumns, op,
+                   "x must be of blocks of at most {} columns on CUDA, got {}", kMaxHadamardColumns,
+                   shape.order * shape.power);
+  const Library& cuda = usable_library(op);
+  HadamardArgs args{.x = x,
+                    .y = y,
+                    .dtype = dtype,
+                    .rows = rows,
+                    .blocks = shape.blocks,
+                    .order = static_cast<int>(shape.order),
+                    .power = static_cast<int>(shape.power),
+                    .transpose = transpose,
+                    .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.order * shape.power))),
+                    .signs = {}};
+  if (shape.order > 1) {
+    const std::vector<std::int8_t>& matrix = kernels::paley_matrix(shape.order);
+    for (std::size_t i = 0; i < matrix.size(); ++i) {
+      if (matrix[i] < 0) args.signs[i / 32] |= 1u << i % 32;
+    }
+  }
+  check(op, cuda.hadamard_transform(&args, stream.device, stream.stream));
 }
 
 }  // namespace fairopt::cuda

@@ -51,15 +51,6 @@ def _double_quantize_cuda(scales: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     return codes.to(scales.device), nested_scales.to(scales.device), nested_offset.to(scales.device)
 
 
-def _double_dequantize_cuda(
-    codes: torch.Tensor, nested_scales: torch.Tensor, nested_offset: torch.Tensor
-) -> torch.Tensor:
-    flat = codes.reshape(-1)
-    blocks = torch.arange(flat.numel(), device=codes.device) // _BLOCK
-    products = dynamic_map(codes.device)[flat.long()] * nested_scales[blocks]
-    return (products + nested_offset).reshape(codes.shape)
-
-
 def _fake_double_quantize(scales: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     nested = scales.new_empty((scales.numel() + _BLOCK - 1) // _BLOCK)
     return scales.new_empty(scales.shape, dtype=torch.uint8), nested, scales.new_empty(())
@@ -72,7 +63,6 @@ def _fake_double_dequantize(
 
 
 torch.library.register_kernel("fairopt::double_quantize", "cuda", _double_quantize_cuda)
-torch.library.register_kernel("fairopt::double_dequantize", "cuda", _double_dequantize_cuda)
 torch.library.register_fake("fairopt::double_quantize", _fake_double_quantize)
 torch.library.register_fake("fairopt::double_dequantize", _fake_double_dequantize)
 register_constant("double_quantize")

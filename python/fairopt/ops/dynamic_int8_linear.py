@@ -30,7 +30,7 @@ def dynamic_int8_linear(
     what a token gives depends on the others; for a token alone the definitions agree.)
 
     Differentiable in ``x`` and ``bias``: the gradient goes straight through the rounding of ``x``, as of the product
-    with the dequantised weight. There is no CUDA kernel.
+    with the dequantised weight. CUDA gives the bits of the CPU.
 
     Args:
         x: [..., k] of float32, float16 or bfloat16; k at most 2^17.

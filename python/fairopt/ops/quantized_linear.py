@@ -26,10 +26,11 @@ def quantized_linear(
     the CPU a row of the result is the same bits whatever the other rows and the number of threads. float64 ``x`` (CPU)
     is multiplied in float64. Differentiable in ``x`` and ``bias``; the weight is a constant.
 
-    On CUDA up to 8 rows of fp32 ``x`` are multiplied so too, and up to 48 rows of 16-bit ``x`` on the tensor cores
-    (codes of 4 and 8 bits: whole numbers exact, codebook values to 2^-17, fp32 sums); more rows meet the weight
-    dequantised to their type, in torch's own product. Launches wait for nothing and can be captured in CUDA graphs. In
-    the integer modes CUDA gives the bits of :func:`~fairopt.ops.packed_linear` on the CPU.
+    On CUDA up to 8 rows of fp32 ``x`` are multiplied so too, and up to 64 rows of 16-bit ``x`` on the tensor cores
+    (codes of 4 and 8 bits, blocks and rows of whole 32 columns: whole numbers exact, codebook values to 2^-17, fp32
+    sums); more rows meet the weight dequantised to their type, in torch's own product. Launches wait for nothing and
+    can be captured in CUDA graphs. In the integer modes CUDA gives the bits of :func:`~fairopt.ops.packed_linear` on
+    the CPU.
 
     Args:
         x: [..., k], float32, float16, bfloat16, or on the CPU float64.

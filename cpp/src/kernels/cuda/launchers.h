@@ -11,7 +11,7 @@
 
 namespace fairopt::cuda {
 
-inline constexpr int kCudaAbi = 5;  // raise with every change of a signature or a struct below
+inline constexpr int kCudaAbi = 6;  // raise with every change of a signature or a struct below
 
 struct Probe {
   int devices = 0;
@@ -20,13 +20,26 @@ struct Probe {
   char device_name[256] = {};
 };
 
-/// Whether the tensor-core kernel takes the operands: 16-bit x, codes of 4 or 8 bits, rows in whole vector loads.
+/// hadamard_transform of `rows` rows with `blocks` blocks of order * power columns (fairopt/hadamard_transform.h).
+struct HadamardArgs {
+  const void* x;
+  void* y;
+  DType dtype;
+  std::int64_t rows, blocks;
+  int order, power;
+  bool transpose;
+  float scale;
+  std::uint32_t signs[256 * 256 / 32];  ///< bit i * order + j: whether entry (i, j) of the outer matrix is -1
+};
+
+/// Whether the tensor-core kernel takes the operands: 16-bit x, codes of 4 or 8 bits, whole k-steps in a block, rows in
+/// whole vector loads.
 inline bool fits_tensor_cores(const QuantizedLinearArgs& args) {
   const int bits = formats::kSpecs[static_cast<int>(args.layout.format)].bits;
   const auto aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; };
   const bool reached = args.layout.rows * args.layout.cols <= 0x7fffffff;  // by 32-bit offsets
   return reached && args.m <= kMaxTensorCoreRows && args.dtype != DType::kFloat32 && (bits == 4 || bits == 8) &&
-         args.layout.cols % 16 == 0 && aligned(args.x) && aligned(args.weight.codes);
+         args.layout.cols % 32 == 0 && args.layout.block % 32 == 0 && aligned(args.x) && aligned(args.weight.codes);
 }
 
 }  // namespace fairopt::cuda
@@ -45,6 +58,14 @@ FAIROPT_CUDA_DOOR int fairopt_cuda_dequantize(const fairopt::QuantizedView* in, 
 FAIROPT_CUDA_DOOR std::size_t fairopt_cuda_planes_bytes(const fairopt::QuantizedLayout* layout, std::int64_t m);
 FAIROPT_CUDA_DOOR int fairopt_cuda_planes_linear(const fairopt::cuda::QuantizedLinearArgs* args, int planes,
                                                  void* workspace, int device, void* stream);
+FAIROPT_CUDA_DOOR int fairopt_cuda_double_dequantize(const std::uint8_t* codes, const float* nested_scales,
+                                                     const float* nested_offset, std::int64_t n, float* out, int device,
+                                                     void* stream);
+FAIROPT_CUDA_DOOR std::size_t fairopt_cuda_dynamic_int8_bytes(std::int64_t m, std::int64_t k);
+FAIROPT_CUDA_DOOR int fairopt_cuda_dynamic_int8_linear(const fairopt::cuda::DynamicInt8Args* args, void* workspace,
+                                                       int device, void* stream);
+FAIROPT_CUDA_DOOR int fairopt_cuda_hadamard_transform(const fairopt::cuda::HadamardArgs* args, int device,
+                                                      void* stream);
 FAIROPT_CUDA_DOOR int fairopt_cuda_quantized_linear(const fairopt::cuda::QuantizedLinearArgs* args, int device,
                                                     void* stream);
 FAIROPT_CUDA_DOOR std::size_t fairopt_cuda_prune_mask_model_bytes(const fairopt::PruneScores* scores,

@@ -1,48 +1,25 @@
 // quantized_linear for 16-bit x, 4-bit and 8-bit codes: y^T = W x^T on the tensor cores (mma.sync m16n8k16).
 //
-// A thread reads 16 consecutive columns of a row of W, a quarter of four k-steps: a product does not care in which
-// order the columns go, so the codes need no rearranging (blocks shorter than the strip of 64 columns do need it: there
-// a k-step must lie in one block). Codes become 16-bit floats by a table in as many copies as an access serves lanes at
-// once. Whole numbers and e4m3 are exact in 16 bits; codebook values are the sum of two (error below 2^-17). Sums are
-// fp32: over a block of W unscaled, then over the blocks with their scales. The order of a sum depends on the number of
-// columns alone.
+// The warps of a thread block share 16 rows of W and take turns at strips of 128 columns. A product does not care in
+// which order the columns go, so a thread reads consecutive ones, up to 32 at once, and the codes need no rearranging;
+// it owns fewer at a time where blocks are shorter than a strip, because a k-step must lie in one block. Codes become
+// 16-bit floats by a table in as many copies as an access serves lanes at once. Whole numbers and e4m3 are exact in 16
+// bits; codebook values are the sum of two (error below 2^-17). Sums are fp32: over a block of W unscaled, then over
+// the blocks with their scales. The order of a sum depends on the number of columns and the block alone.
+#include "kernels/cuda/launchers.h"
 #include "kernels/cuda/linear.cuh"
+#include "kernels/cuda/pair_table.cuh"
 
 namespace fairopt::cuda {
 namespace {
 
-constexpr int kWarps = 16;     // in a thread block: each takes every sixteenth piece of the columns
+constexpr int kWarps = 8;      // in a thread block
 constexpr int kTileRows = 16;  // rows of W of one product
-constexpr int kTiles = 2;      // of a warp: x is read once for both
-constexpr int kRows = kTiles * kTileRows;
-constexpr int kTokens = 8;                // rows of x of one product
-constexpr int kOwned = 16;                // columns of a thread in a strip
-constexpr int kStrip = 4 * kOwned;        // columns of four k-steps
-constexpr int kPiece = 128;               // columns between two turns of a warp
-constexpr int kStrips = kPiece / kStrip;  // on their way while others are multiplied
-
-template <class T>
-struct Pair;
-template <>
-struct Pair<__half> {
-  using Type = __half2;
-  static __device__ float rounded(float v) { return __half2float(__float2half_rn(v)); }
-  static __device__ std::uint32_t bits(float low, float high) {
-    const __half2 pair = __floats2half2_rn(low, high);
-    return *reinterpret_cast<const std::uint32_t*>(&pair);
-  }
-  static constexpr std::uint32_t kOnes = 0x3c003c00;
-};
-template <>
-struct Pair<__nv_bfloat16> {
-  using Type = __nv_bfloat162;
-  static __device__ float rounded(float v) { return __bfloat162float(__float2bfloat16_rn(v)); }
-  static __device__ std::uint32_t bits(float low, float high) {
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-    return *reinterpret_cast<const std::uint32_t*>(&pair);
-  }
-  static constexpr std::uint32_t kOnes = 0x3f803f80;
-};
+constexpr int kTokens = 8;     // rows of x of one product
+constexpr int kStrip = 128;    // columns of a turn of a warp: 32 of a thread
+constexpr int kTurn = kWarps * kStrip;
+constexpr int kChunk = 8;   // columns of a thread that one load of x brings: two k-steps
+constexpr int kChunks = 4;  // of a thread in a strip
 
 /// c += a b of 16 x 16 and 16 x 8, fp32 sums.
 template <class T>
@@ -59,317 +36,297 @@ __device__ __forceinline__ void multiply(float (&c)[4], const std::uint32_t (&a)
   }
 }
 
-/// Byte -> two values of 4-bit codes, or the value of one 8-bit code, as 16-bit floats; kTerms of them sum up to it.
-template <class T, int kBits, int kTerms>
-struct PairTable {
-  static constexpr int kCopies = kWarp / kTerms;
-  struct __align__(4 * kTerms) Entry {
-    std::uint32_t terms[kTerms];
-  };
-  Entry entries[256 * kCopies];
+/// Hides where a pointer comes from, so that it is kept in registers and not computed again at every use.
+template <class T>
+__device__ __forceinline__ void keep(const T*& pointer) {
+  asm volatile("" : "+l"(pointer));
+}
 
-  __device__ void stage(const Codec& codec) {
-    for (int byte = threadIdx.x; byte < 256; byte += blockDim.x) {
-      float low = codec.value(kBits == 4 ? byte >> 4 : byte), high = kBits == 4 ? codec.value(byte & 15) : 0.0f;
-      Entry entry;
-#pragma unroll
-      for (int term = 0; term < kTerms; ++term) {
-        entry.terms[term] = Pair<T>::bits(low, high);
-        low -= Pair<T>::rounded(low), high -= Pair<T>::rounded(high);
-      }
-      // Every lane begins with another copy, so that they write to different banks.
-      for (int i = 0; i < kCopies; ++i) entries[byte * kCopies + (threadIdx.x + i) % kCopies] = entry;
-    }
-  }
-  /// The values of pair `i` of a thread's columns.
-  __device__ __forceinline__ Entry pair(const std::uint32_t* words, int i) const {
-    const Entry* mine = entries + threadIdx.x % kCopies;
-    if constexpr (kBits == 4) {
-      return mine[(words[i / 4] >> 8 * (i % 4) & 0xff) * kCopies];
-    } else {
-      const Entry low = mine[(words[i / 2] >> 16 * (i % 2) & 0xff) * kCopies];
-      const Entry high = mine[(words[i / 2] >> (16 * (i % 2) + 8) & 0xff) * kCopies];
-      return {{low.terms[0] | high.terms[0] << 16}};
-    }
-  }
+/// Strips fall into parts of 4 kOwned columns, of which each of four threads owns a quarter.
+template <int kOwned>
+struct Parts {
+  static constexpr int kColumns = 4 * kOwned;
+  static constexpr int kCount = kStrip / kColumns;
+  static constexpr int kChunksEach = kOwned / kChunk;
 };
 
-/// A thread's rows of W: where their parts begin. 32 bits reach: fits_tensor_cores sees to that.
-struct Rows {
-  int codes[kTiles][2], block[kTiles][2];
-
-  __device__ Rows(const Weight& w, std::int64_t first) {
-#pragma unroll
-    for (int i = 0; i < 2 * kTiles; ++i) {
-      const std::int64_t row = min(first + i * 8 + threadIdx.x % kWarp / 4, w.s.rows - 1);
-      codes[i / 2][i % 2] = static_cast<int>(row * w.s.bytes_per_row);
-      block[i / 2][i % 2] = static_cast<int>(row * w.s.blocks_per_row);
-    }
-  }
-};
-
-/// The scales of a block of the rows, 0 beyond their end.
-struct Scales {
-  float of[kTiles][2];
-
-  __device__ __forceinline__ void load(const Weight& w, const Rows& rows, int col) {
-    const bool inside = col < w.s.cols;
-    const int block = block_of(w.s, col);
-#pragma unroll
-    for (int i = 0; i < 2 * kTiles; ++i) {
-      of[i / 2][i % 2] = inside ? __ldg(w.scales + rows.block[i / 2][i % 2] + block) : 0.0f;
-    }
-  }
-};
-
-/// What a thread reads of W for one strip.
+/// Where a thread is in its two rows of W.
 template <int kBits>
-struct StripWeights {
-  static constexpr int kWords = kOwned * kBits / 32;
-  std::uint32_t words[kTiles][2][kWords];
-  Scales scales;  ///< of a strip that lies in one block
+struct Place {
+  const std::uint8_t* codes[2];  // of its first column
+  int blocks[2];                 // the rows' first; 32 bits reach: fits_tensor_cores sees to that
+  int strip;
+  int left;  // columns from its first to the end of the row
 
-  /// Columns beyond the row read as code 0; the x they would meet is 0.
-  __device__ __forceinline__ void load(const Weight& w, const Rows& rows, int col, bool one_block) {
-    if (one_block) scales.load(w, rows, col);
-    col += threadIdx.x % 4 * kOwned;
-    const bool inside = col < w.s.cols;
+  __device__ Place(const Weight& w, std::int64_t first_row, int owned)
+      : strip(static_cast<int>(threadIdx.x) / kWarp * kStrip) {
+    const int col = strip + threadIdx.x % 4 * owned;
+    left = static_cast<int>(w.s.cols) - col;
 #pragma unroll
-    for (int tile = 0; tile < kTiles; ++tile) {
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const std::uint8_t* source = w.codes + (rows.codes[tile][half] + col / 8 * kBits);
-        auto& to = words[tile][half];
-        if constexpr (kBits == 4) {
-          const uint2 v = inside ? __ldcs(reinterpret_cast<const uint2*>(source)) : uint2{0, 0};
-          to[0] = v.x, to[1] = v.y;
-        } else {
-          const uint4 v = inside ? __ldcs(reinterpret_cast<const uint4*>(source)) : uint4{0, 0, 0, 0};
-          to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
-        }
-      }
+    for (int half = 0; half < 2; ++half) {
+      const std::int64_t row = min(first_row + half * 8 + threadIdx.x % kWarp / 4, w.s.rows - 1);
+      codes[half] = w.codes + row * w.s.bytes_per_row + col / 8 * kBits;
+      keep(codes[half]);
+      blocks[half] = static_cast<int>(row * w.s.blocks_per_row);
     }
   }
-
-  /// Thread t of four gives columns 4 i .. 4 i + 3 of its quarter to thread i and gets columns 4 t .. 4 t + 3 of every
-  /// quarter: those of k-step j then are columns 16 j .. 16 j + 15 of the strip.
-  __device__ __forceinline__ void transpose() {
-    constexpr int kBytes = kBits / 2;  // of four columns
-    const int t = threadIdx.x % 4;
+  __device__ __forceinline__ void advance(int columns) {
+    strip += columns, left -= columns;
 #pragma unroll
-    for (int i = 0; i < 2 * kTiles; ++i) {
-      auto& row = words[i / 2][i % 2];
-      std::uint32_t out[kWords] = {};
-#pragma unroll
-      for (int turn = 0; turn < 4; ++turn) {  // with thread t ^ turn
-        const int there = t ^ turn;
-        if constexpr (kBytes == 4) {
-          const std::uint32_t give = there < 2 ? (there == 0 ? row[0] : row[1]) : (there == 2 ? row[2] : row[3]);
-          const std::uint32_t got = __shfl_xor_sync(kAllLanes, give, turn);
-#pragma unroll
-          for (int word = 0; word < 4; ++word) out[word] = word == there ? got : out[word];
-        } else {
-          const std::uint32_t give = (there < 2 ? row[0] : row[1]) >> 16 * (there % 2);
-          const std::uint32_t got = (__shfl_xor_sync(kAllLanes, give, turn) & 0xffff) << 16 * (there % 2);
-          out[0] |= there < 2 ? got : 0, out[1] |= there < 2 ? 0 : got;
-        }
-      }
-#pragma unroll
-      for (int word = 0; word < kWords; ++word) row[word] = out[word];
-    }
+    for (const std::uint8_t*& row : codes) row += columns / 8 * kBits;
   }
 };
 
-/// A thread's 16 columns of kTokenTiles rows of x, zero outside: pairs 2 j and 2 j + 1 belong to k-step j.
-template <int kTokenTiles>
-struct StripTokens {
-  std::uint32_t pairs[kTokenTiles][kOwned / 2];
+/// What a thread reads of W for one strip: codes of its columns, and of its part the scales and zero points, which the
+/// four threads then show one another. Beyond the row codes read as 0 and meet an x of 0.
+template <int kBits, int kOwned, bool kZeros>
+struct StripWeights {
+  using P = Parts<kOwned>;
+  static constexpr int kWords = kOwned * kBits / 32;  // of a part
+  std::uint32_t words[2][P::kCount][kWords];
+  float scales[2], zeros[kZeros ? 2 : 1];
 
-  /// `rows`: the thread's rows of x, null beyond the last.
-  __device__ __forceinline__ void load(const std::uint16_t* const (&rows)[kTokenTiles], int col, int cols,
-                                       bool one_block) {
-    const int quarter = threadIdx.x % 4;
+  /// Strip `turn` of those to come.
+  __device__ __forceinline__ void load(const Weight& w, const Place<kBits>& at, int turn) {
+    const int begin = turn * kTurn;
 #pragma unroll
-    for (int tile = 0; tile < kTokenTiles; ++tile) {
-      auto& to = pairs[tile];
-      if (one_block) {
-        const int first = col + quarter * kOwned;
-        const bool inside = rows[tile] != nullptr && first < cols;
+    for (int half = 0; half < 2; ++half) {
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          const uint4 v = inside ? __ldg(reinterpret_cast<const uint4*>(rows[tile] + first) + i) : uint4{0, 0, 0, 0};
-          to[4 * i] = v.x, to[4 * i + 1] = v.y, to[4 * i + 2] = v.z, to[4 * i + 3] = v.w;
-        }
-      } else {
+      for (int part = 0; part < P::kCount; ++part) {
+        const int col = begin + part * P::kColumns;
+        load_words(at.codes[half] + col / 8 * kBits, col < at.left, words[half][part]);
+      }
+    }
+    const int mine = at.strip + begin + threadIdx.x % P::kCount * P::kColumns;
+    const bool inside = mine < w.s.cols;
+    const int block = block_of(w.s, mine);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int i = at.blocks[half] + block;
+      scales[half] = inside ? __ldg(w.scales + i) : 0.0f;
+      if constexpr (kZeros) {
+        zeros[half] = 0.0f;
+        if (inside) zeros[half] = w.zeros != nullptr ? static_cast<float>(__ldg(w.zeros + i)) : w.float_zeros[i];
+      }
+    }
+  }
+  static __device__ __forceinline__ void load_words(const std::uint8_t* from, bool inside,
+                                                    std::uint32_t (&to)[kWords]) {
+    if constexpr (kWords == 4) {
+      const uint4 v = inside ? __ldcs(reinterpret_cast<const uint4*>(from)) : uint4{0, 0, 0, 0};
+      to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
+    } else if constexpr (kWords == 2) {
+      const uint2 v = inside ? __ldg(reinterpret_cast<const uint2*>(from)) : uint2{0, 0};
+      to[0] = v.x, to[1] = v.y;
+    } else {
+      to[0] = inside ? __ldg(reinterpret_cast<const std::uint32_t*>(from)) : 0;
+    }
+  }
+
+  __device__ __forceinline__ float scale(int half, int part) const { return of_part(scales[half], part); }
+  /// What the sum of x over the block is multiplied by.
+  __device__ __forceinline__ float shift(const Weight& w, int half, int part) const {
+    const float zero = of_part(zeros[half], part);
+    return w.zeros != nullptr ? -__fmul_rn(zero, scale(half, part)) : zero;
+  }
+  static __device__ __forceinline__ float of_part(float value, int part) {
+    return P::kCount == 1 ? value : __shfl_sync(kAllLanes, value, part, 4);
+  }
+};
+
+/// A thread's rows of x, and the chunks of them that are on their way. Beyond the last row it reads that again.
+template <int kTokenTiles, int kOwned>
+struct Tokens {
+  using P = Parts<kOwned>;
+  static constexpr int kAhead = kChunks / kTokenTiles;
+  const std::uint16_t* rows[kTokenTiles];  // at the thread's first column
+  uint4 coming[kAhead][kTokenTiles];
+
+  __device__ Tokens(const LinearProblem& p, std::int64_t first, int col) {
+#pragma unroll
+    for (int t = 0; t < kTokenTiles; ++t) {
+      const std::int64_t token = min(first + t * kTokens + threadIdx.x % kWarp / 4, p.m - 1);
+      rows[t] = static_cast<const std::uint16_t*>(p.x.data) + token * p.w.s.cols + col;
+      keep(rows[t]);
+    }
+  }
+  /// Chunk `i` counted from strip `turn`, which may be one of the next strip. `left`: columns to the end of the row.
+  __device__ __forceinline__ void fetch(int turn, int i, int left) {
+    const int part = i % kChunks / P::kChunksEach, col = (turn + i / kChunks) * kTurn + part * P::kColumns;
+#pragma unroll
+    for (int t = 0; t < kTokenTiles; ++t) {
+      const auto* from = reinterpret_cast<const uint4*>(rows[t] + col) + i % P::kChunksEach;
+      coming[i % kAhead][t] = col < left ? __ldg(from) : uint4{0, 0, 0, 0};
+    }
+  }
+  __device__ __forceinline__ void advance(int columns) {
+#pragma unroll
+    for (const std::uint16_t*& row : rows) row += columns;
+  }
+};
+
+/// sums += x W^T of a strip: unscaled sums of a part of a block, then its scale and zero point.
+template <class T, int kBits, int kTerms, int kTokenTiles, int kOwned, bool kZeros>
+__device__ __forceinline__ void multiply_strip(const Weight& w, const LaneTable<kBits, kTerms>& table,
+                                               const StripWeights<kBits, kOwned, kZeros>& weights,
+                                               Tokens<kTokenTiles, kOwned>& x, int turn, int left,
+                                               float (&sums)[kTokenTiles][4]) {
+  using P = Parts<kOwned>;
+#pragma unroll
+  for (int part = 0; part < P::kCount; ++part) {
+    float dots[kTokenTiles][4] = {}, x_sums[kTokenTiles][4] = {};
+#pragma unroll
+    for (int i = 0; i < P::kChunksEach; ++i) {
+      const int chunk = part * P::kChunksEach + i;
+      uint4 now[kTokenTiles];
+#pragma unroll
+      for (int t = 0; t < kTokenTiles; ++t) now[t] = x.coming[chunk % x.kAhead][t];
+      x.fetch(turn, chunk + x.kAhead, left);
+#pragma unroll
+      for (int step = 0; step < 2; ++step) {
+        std::uint32_t a[kTerms][4];
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          const int first = col + 16 * j + 4 * quarter;
-          const bool inside = rows[tile] != nullptr && first < cols;
-          const uint2 v = inside ? __ldg(reinterpret_cast<const uint2*>(rows[tile] + first)) : uint2{0, 0};
-          to[2 * j] = v.x, to[2 * j + 1] = v.y;
+          std::uint32_t terms[kTerms];
+          table.pair(weights.words[j % 2][part], 4 * i + 2 * step + j / 2, terms);
+#pragma unroll
+          for (int term = 0; term < kTerms; ++term) a[term][j] = terms[term];
+        }
+#pragma unroll
+        for (int t = 0; t < kTokenTiles; ++t) {
+          const std::uint32_t b0 = step == 0 ? now[t].x : now[t].z, b1 = step == 0 ? now[t].y : now[t].w;
+#pragma unroll
+          for (int term = 0; term < kTerms; ++term) multiply<T>(dots[t], a[term], b0, b1);
+          constexpr std::uint32_t kOnes = Pair<T>::kOnes;
+          if constexpr (kZeros) multiply<T>(x_sums[t], {kOnes, kOnes, kOnes, kOnes}, b0, b1);
         }
       }
     }
-  }
-};
-
-/// sums += x W^T of a strip: unscaled sums of a block, then its scale and zero point. `blocks`: 1, 2 or 4 in the strip.
-template <class T, int kBits, int kTerms, int kTokenTiles>
-__device__ __forceinline__ void multiply_strip(const Weight& w, const PairTable<T, kBits, kTerms>& table,
-                                               const Rows& rows, const StripWeights<kBits>& weights,
-                                               const StripTokens<kTokenTiles>& x, int strip, int blocks,
-                                               float (&sums)[kTiles][kTokenTiles][4]) {
-  const bool has_zeros = w.has_zeros();
-  float dots[kTiles][kTokenTiles][4] = {}, x_sums[kTokenTiles][4] = {};
 #pragma unroll
-  for (int step = 0; step < 4; ++step) {
-#pragma unroll
-    for (int tile = 0; tile < kTiles; ++tile) {
-      std::uint32_t a[kTerms][4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const auto entry = table.pair(weights.words[tile][i % 2], 2 * step + i / 2);
-#pragma unroll
-        for (int term = 0; term < kTerms; ++term) a[term][i] = entry.terms[term];
-      }
-#pragma unroll
-      for (int t = 0; t < kTokenTiles; ++t) {
-#pragma unroll
-        for (int term = 0; term < kTerms; ++term) {
-          multiply<T>(dots[tile][t], a[term], x.pairs[t][2 * step], x.pairs[t][2 * step + 1]);
-        }
-      }
-    }
-    if (has_zeros) {
-      constexpr std::uint32_t kOnes = Pair<T>::kOnes;
-#pragma unroll
-      for (int t = 0; t < kTokenTiles; ++t) {
-        multiply<T>(x_sums[t], {kOnes, kOnes, kOnes, kOnes}, x.pairs[t][2 * step], x.pairs[t][2 * step + 1]);
-      }
-    }
-    if (step < 3 && (step + 1) * blocks % 4 != 0) continue;  // the block goes on
-    Scales scales = weights.scales;
-    if (blocks > 1) scales.load(w, rows, strip + step * 16);
-#pragma unroll
-    for (int i = 0; i < 2 * kTiles; ++i) {
-      const int tile = i / 2, half = i % 2;
-      const float scale = scales.of[tile][half];
+    for (int half = 0; half < 2; ++half) {
+      const float scale = weights.scale(half, part);
+      const float shift = kZeros ? weights.shift(w, half, part) : 0.0f;
 #pragma unroll
       for (int t = 0; t < kTokenTiles; ++t) {
 #pragma unroll
         for (int j = 2 * half; j < 2 * half + 2; ++j) {
-          sums[tile][t][j] = fmaf(dots[tile][t][j], scale, sums[tile][t][j]);
-          dots[tile][t][j] = 0.0f;
+          sums[t][j] = fmaf(dots[t][j], scale, sums[t][j]);
+          if constexpr (kZeros) sums[t][j] = fmaf(x_sums[t][j], shift, sums[t][j]);
         }
-      }
-      if (has_zeros) {  // beyond the row: any shift, times 0
-        const int col = min(strip + (blocks == 1 ? 0 : step * 16), static_cast<int>(w.s.cols) - 1);
-        const float shift = w.shift(rows.block[tile][half] + block_of(w.s, col), scale);
-#pragma unroll
-        for (int t = 0; t < kTokenTiles; ++t) {
-#pragma unroll
-          for (int j = 2 * half; j < 2 * half + 2; ++j) sums[tile][t][j] = fmaf(x_sums[t][j], shift, sums[tile][t][j]);
-        }
-      }
-    }
-    if (has_zeros) {
-#pragma unroll
-      for (int t = 0; t < kTokenTiles; ++t) {
-#pragma unroll
-        for (float& x_sum : x_sums[t]) x_sum = 0.0f;
       }
     }
   }
 }
 
-template <class T, int kBits, int kTerms, int kTokenTiles>
-__global__ void __launch_bounds__(kWarps* kWarp) tensor_core_kernel(LinearProblem p) {
-  using Table = PairTable<T, kBits, kTerms>;
+/// The warps' sums of 16 rows, added up in order and written.
+template <int kTokenTiles>
+__device__ void finish_tile(const LinearProblem& p, unsigned char* memory, std::int64_t first_row,
+                            std::int64_t first_token, const float (&sums)[kTokenTiles][4]) {
   constexpr int kColumns = kTokenTiles * kTokens;
-  extern __shared__ __align__(16) unsigned char memory[];
-  Table& table = *reinterpret_cast<Table*>(memory);
-  const Weight& w = p.w;
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, cols = static_cast<int>(w.s.cols);
-  const std::int64_t first_row = std::int64_t{blockIdx.x} * kRows, first_token = std::int64_t{blockIdx.y} * kColumns;
-  const Rows rows(w, first_row);
-  const std::uint16_t* tokens[kTokenTiles];
-#pragma unroll
-  for (int t = 0; t < kTokenTiles; ++t) {
-    const std::int64_t token = first_token + t * kTokens + lane / 4;
-    tokens[t] = token < p.m ? static_cast<const std::uint16_t*>(p.x.data) + token * cols : nullptr;
-  }
-  const int blocks = w.s.block % kStrip == 0 ? 1 : w.s.block % (kStrip / 2) == 0 ? 2 : 4;
-
-  StripWeights<kBits> coming[kStrips];
-  const auto fetch = [&](int col) {
-#pragma unroll
-    for (int i = 0; i < kStrips; ++i) coming[i].load(w, rows, col + i * kStrip, blocks == 1);
-  };
-  fetch(warp * kPiece);
-  table.stage(w.codec);
-  __syncthreads();
-  float sums[kTiles][kTokenTiles][4] = {};
-  for (int col = warp * kPiece; col < cols; col += kWarps * kPiece) {
-    StripWeights<kBits> now[kStrips];
-#pragma unroll
-    for (int i = 0; i < kStrips; ++i) now[i] = coming[i];
-    fetch(col + kWarps * kPiece);
-#pragma unroll
-    for (int i = 0; i < kStrips; ++i) {
-      StripTokens<kTokenTiles> x;
-      x.load(tokens, col + i * kStrip, cols, blocks == 1);
-      if (blocks > 1) now[i].transpose();
-      multiply_strip<T, kBits, kTerms>(w, table, rows, now[i], x, col + i * kStrip, blocks, sums);
-    }
-  }
-  __syncthreads();  // the table has been used: its place now takes the sums of the warps
-  using Sums = float[kRows][kColumns + 1];
+  using Sums = float[kTileRows][kColumns + 1];
   Sums* all = reinterpret_cast<Sums*>(memory);
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
 #pragma unroll
   for (int t = 0; t < kTokenTiles; ++t) {
 #pragma unroll
-    for (int i = 0; i < 4 * kTiles; ++i) {
-      all[warp][i / 2 * 8 + lane / 4][t * kTokens + lane % 4 * 2 + i % 2] = sums[i / 4][t][i % 4];
-    }
+    for (int i = 0; i < 4; ++i) all[warp][i / 2 * 8 + lane / 4][t * kTokens + lane % 4 * 2 + i % 2] = sums[t][i];
   }
   __syncthreads();
-  for (int i = threadIdx.x; i < kRows * kColumns; i += kWarps * kWarp) {
-    const int row = i % kRows, token = i / kRows;
+  for (int i = threadIdx.x; i < kTileRows * kColumns; i += kWarps * kWarp) {
+    const int row = i % kTileRows, token = i / kTileRows;
     float sum = 0.0f;
 #pragma unroll
     for (int source = 0; source < kWarps; ++source) sum += all[source][row][token];
-    if (first_row + row < w.s.rows && first_token + token < p.m) p.finish(first_token + token, first_row + row, sum);
+    if (first_row + row < p.w.s.rows && first_token + token < p.m) p.finish(first_token + token, first_row + row, sum);
   }
 }
 
-template <class T, int kBits, int kTerms, int kTokenTiles>
+template <class T, int kBits, int kTerms, int kTokenTiles, int kOwned, bool kZeros>
+__global__ void __launch_bounds__(kWarps* kWarp, 2) tensor_core_kernel(LinearProblem p) {
+  using Table = PairTable<T, kBits, kTerms>;
+  using Strip = StripWeights<kBits, kOwned, kZeros>;
+  extern __shared__ __align__(128) unsigned char memory[];
+  Table& staged = *reinterpret_cast<Table*>(memory);
+  const Weight& w = p.w;
+  const std::int64_t first_row = std::int64_t{blockIdx.y} * kTileRows,
+                     first_token = std::int64_t{blockIdx.x} * kTokenTiles * kTokens;
+  Place<kBits> at(w, first_row, kOwned);
+  Strip even, odd;  // of the strips at turns of a warp: while one is multiplied, the other is on its way
+  even.load(w, at, 0);
+  odd.load(w, at, 1);
+  Tokens<kTokenTiles, kOwned> x(p, first_token, at.strip + threadIdx.x % 4 * kOwned);
+#pragma unroll
+  for (int i = 0; i < x.kAhead; ++i) x.fetch(0, i, at.left);
+  staged.stage(w.codec);
+  __syncthreads();
+  const LaneTable<kBits, kTerms> table(staged);
+  float sums[kTokenTiles][4] = {};
+  while (at.strip < w.s.cols) {
+    multiply_strip<T>(w, table, even, x, 0, at.left, sums);
+    even.load(w, at, 2);
+    if (at.strip + kTurn >= w.s.cols) break;
+    multiply_strip<T>(w, table, odd, x, 1, at.left, sums);
+    odd.load(w, at, 3);
+    at.advance(2 * kTurn);
+    x.advance(2 * kTurn);
+  }
+  __syncthreads();  // the table has been used: its place now takes the sums of the warps
+  finish_tile(p, memory, first_row, first_token, sums);
+}
+
+template <class T, int kBits, int kTerms, int kTokenTiles, int kOwned, bool kZeros>
 void launch(const LinearProblem& p, cudaStream_t stream) {
   constexpr int kColumns = kTokenTiles * kTokens;
   constexpr std::size_t kBytes =
-      std::max(sizeof(PairTable<T, kBits, kTerms>), sizeof(float) * kWarps * kRows * (kColumns + 1));
-  const dim3 grid(static_cast<unsigned>(ceil_div(p.w.s.rows, kRows)), static_cast<unsigned>(ceil_div(p.m, kColumns)));
-  const auto kernel = tensor_core_kernel<T, kBits, kTerms, kTokenTiles>;
+      std::max(sizeof(PairTable<T, kBits, kTerms>), sizeof(float) * kWarps * kTileRows * (kColumns + 1));
+  const dim3 grid(static_cast<unsigned>(ceil_div(p.m, kColumns)),
+                  static_cast<unsigned>(ceil_div(p.w.s.rows, kTileRows)));
+  const auto kernel = tensor_core_kernel<T, kBits, kTerms, kTokenTiles, kOwned, kZeros>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   kernel<<<grid, kWarps * kWarp, kBytes, stream>>>(p);
 }
 
-template <class T, int kBits, int kTerms>
+template <class T, int kBits, int kTerms, int kOwned, bool kZeros>
 void launch_tokens(const LinearProblem& p, cudaStream_t stream) {
   if (p.m <= kTokens) {
-    launch<T, kBits, kTerms, 1>(p, stream);
+    launch<T, kBits, kTerms, 1, kOwned, kZeros>(p, stream);
+  } else if (p.m <= 2 * kTokens) {
+    launch<T, kBits, kTerms, 2, kOwned, kZeros>(p, stream);
   } else {
-    launch<T, kBits, kTerms, 2>(p, stream);
+    launch<T, kBits, kTerms, kZeros ? 2 : 4, kOwned, kZeros>(p, stream);  // sums of x take the registers of more
+  }
+}
+
+template <class T, int kBits, int kTerms, bool kZeros>
+void launch_block(const LinearProblem& p, cudaStream_t stream) {
+  constexpr int kWidest = kBits == 4 ? 32 : 16;  // columns of a load
+  if (p.w.s.block % (4 * kWidest) == 0) {
+    launch_tokens<T, kBits, kTerms, kWidest, kZeros>(p, stream);
+  } else if (p.w.s.block % 64 == 0) {
+    launch_tokens<T, kBits, kTerms, 16, kZeros>(p, stream);
+  } else {
+    launch_tokens<T, kBits, kTerms, 8, kZeros>(p, stream);
+  }
+}
+
+template <class T, int kBits>
+void launch_codes(const LinearProblem& p, cudaStream_t stream) {
+  const Rule rule = p.w.codec.rule;
+  if (p.w.has_zeros()) {
+    launch_block<T, kBits, 1, true>(p, stream);
+  } else if (kBits == 4 && (rule == Rule::kNormalFloat || rule == Rule::kBnbFloat)) {
+    launch_block<T, kBits, kBits == 4 ? 2 : 1, false>(p, stream);
+  } else {
+    launch_block<T, kBits, 1, false>(p, stream);
   }
 }
 
 template <class T>
-void launch_format(const LinearProblem& p, cudaStream_t stream) {
+void launch_type(const LinearProblem& p, cudaStream_t stream) {
   if (p.w.codec.bits == 8) {
-    launch_tokens<T, 8, 1>(p, stream);
-  } else if (p.w.codec.rule == Rule::kNormalFloat || p.w.codec.rule == Rule::kBnbFloat) {
-    launch_tokens<T, 4, 2>(p, stream);
+    launch_codes<T, 8>(p, stream);
   } else {
-    launch_tokens<T, 4, 1>(p, stream);
+    launch_codes<T, 4>(p, stream);
   }
 }
 
@@ -377,9 +334,9 @@ void launch_format(const LinearProblem& p, cudaStream_t stream) {
 
 void launch_tensor_cores(const LinearProblem& p, cudaStream_t stream) {
   if (p.x.dtype == DType::kFloat16) {
-    launch_format<__half>(p, stream);
+    launch_type<__half>(p, stream);
   } else {
-    launch_format<__nv_bfloat16>(p, stream);
+    launch_type<__nv_bfloat16>(p, stream);
   }
 }
 
