@@ -36,6 +36,7 @@ from fairopt.compress.recipe import (
 )
 from fairopt.compress.recipe_text import WORDS, parse
 from fairopt.compress.solver_options import Awq, Gptq, Hqq, RangeSearch, Rtn, SignRound
+from fairopt.compress.structure_options import Experts, Ffn, Heads, Hidden, Layers
 from fairopt.errors import InputError
 
 NF4 = Quantize("nf4", 64)
@@ -163,6 +164,15 @@ pruners = (
 chains = st.builds(
     lambda steps, last: Chain((*steps, last)), st.lists(pruners | transforms, max_size=2), quantizers | pruners
 )
+structures = st.lists(
+    st.builds(Heads, ratios, st.sampled_from(["l2", "act"]), scope=st.sampled_from(["layer", "model"]))
+    | st.builds(Ffn, ratios, st.just("fasp"), st.sampled_from([0.5, 0.25]), round=st.sampled_from([1, 64]))
+    | st.builds(Hidden, ratios, round=st.sampled_from([1, 16]))
+    | st.builds(Experts, ratios, st.sampled_from(["l1", "knockout"]))
+    | st.builds(Layers, st.integers(1, 9), st.sampled_from(["cosine", "random"]), protect=st.integers(0, 2)),
+    min_size=1,
+    max_size=2,
+).map(tuple)
 globs = st.text("abcdefghij_.*?[]!-0123456789", min_size=1).filter(lambda glob: glob != "keep")
 overrides = st.lists(st.builds(Override, globs, chains), max_size=3).map(tuple)
 keeps = st.lists(globs, max_size=3).map(tuple)
@@ -170,6 +180,7 @@ recipes = (
     st.builds(Recipe, chains, overrides, keeps, st.none() | caches)
     | st.builds(Recipe, st.none(), overrides.filter(bool), keeps)
     | st.builds(Recipe, st.none(), overrides, keeps, caches)
+    | st.builds(Recipe, st.none() | chains, overrides, keeps, st.none() | caches, structures)
 )
 
 
@@ -183,7 +194,7 @@ def test_the_mapping_of_a_recipe_reads_as_the_recipe(recipe: Recipe) -> None:
     if len({override.glob for override in recipe.overrides}) < len(recipe.overrides):
         return  # a mapping has each glob once
     mapping = {
-        "default": "+".join(map(str, filter(None, (recipe.chain, recipe.kv_cache)))) or None,
+        "default": "+".join(map(str, filter(None, (*recipe.structure, recipe.chain, recipe.kv_cache)))) or None,
         "overrides": {override.glob: str(override.chain) for override in recipe.overrides},
         "keep": list(recipe.keep),
     }
@@ -276,6 +287,17 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
         ("nf4 int8", "text must be '+' or ';' or the end, got 'int8' at column 5 of 'nf4 int8'"),
         ("nf4;int8", "clause must be glob=chain or keep=globs, got 'int8' at column 5 of 'nf4;int8'"),
         ("nf4;keep=", "glob must be a word, got nothing at column 10 of 'nf4;keep='"),
+        (
+            "int4+heads:0.5",
+            "heads step must be among the first steps of a recipe, before those of layers: it changes the whole model, "
+            "got 'heads' at column 6 of 'int4+heads:0.5'",
+        ),
+        ("heads:1", "heads ratio must be at least 0 and below 1, got 1.0 at column 1 of 'heads:1'"),
+        ("layers:0.5", "layers amount must be a count (2), got '0.5' at column 8 of 'layers:0.5'"),
+        ("ffn:0.2:big", "ffn score must be one of act, fasp, knockout, l1, l2, random, taylor, taylor2, got 'big' "
+         "at column 9 of 'ffn:0.2:big'"),
+        ("ffn:0.2,gamma=0.1", "ffn gamma must be left out with other scores than fasp, got 0.1 at column 1 of "
+         "'ffn:0.2,gamma=0.1'"),
         ("keep=lm_head", "text must have a chain or an override, got 'keep=lm_head' at column 1 of 'keep=lm_head'"),
     ],
 )  # fmt: skip
@@ -287,7 +309,7 @@ def test_what_cannot_be_read_is_named_with_its_column(text: str, message: str) -
 
 @pytest.mark.parametrize("word", ["bonsai:0.5", "kv5"])
 def test_words_of_other_methods_are_unknown(word: str) -> None:
-    with pytest.raises(InputError, match="step must be one of awq, fisher, fp4, fp8"):
+    with pytest.raises(InputError, match="step must be one of awq, experts, ffn, fisher, fp4, fp8"):
         parse(word)
 
 

@@ -13,10 +13,11 @@ from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.store import Facts
 from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress import compress
-from fairopt.compress.plan import needs_calibration, plan
+from fairopt.compress.plan import needs_calibration
 from fairopt.compress.recipe import Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import has_record, record, stored_bytes
+from fairopt.compress.structure import apply as structure
 from fairopt.errors import InputError
 from fairopt.models.loading import (
     DType,
@@ -123,7 +124,8 @@ def _candidate(
         return Candidate(spec(load(variant, dtype)), lambda: load(variant, dtype))
     recipe = parse(variant)
     compressed = replace(spec(base), name=variant, recipe=str(recipe))
-    if any(map(needs_calibration, plan(base.model, recipe).values())):
+    chains = structure.planned(base.model, recipe)
+    if structure.needs_calibration(recipe.structure) or any(map(needs_calibration, chains.values())):
         required(calibration, "audit", recipe)
         compressed = replace(compressed, calibration=calibration.describe() if calibration else None)
     return Candidate(compressed, lambda: _compressed(base, variant, recipe, seed, calibration))

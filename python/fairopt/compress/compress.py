@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import warnings
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from fairopt.compress.recipe import Chain, KVCache, Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.resume import Reports
 from fairopt.compress.rotation import rotated
+from fairopt.compress.structure import apply
+from fairopt.compress.structure.scores_knockout import Measure
 from fairopt.errors import InputError
 from fairopt.nn import pack
 from fairopt.progress import progress
@@ -39,13 +42,13 @@ def compress(
     tokenizer: Any = None,
     seed: int = 0,
     resume: str | os.PathLike[str] | None = None,
+    bias: Measure | None = None,
 ) -> Model:
-    """A compressed copy of ``model``: pruned and quantised as ``recipe`` says (docs/recipes.md).
+    """A compressed copy of ``model``: cut, pruned and quantised as ``recipe`` says (docs/recipes.md).
 
-    The input is never changed and shares no tensor with the result, so that both can be trained. Its dense weights are
-    not copied on the way: beside the input, memory holds the compressed layers and what stays dense; with a recipe that
-    looks at activations also one decoder block in fp32, the hidden states of the calibration tokens and that block's
-    statistics.
+    The input is never changed and shares no tensor with the result, so that both can be trained. Beside it memory holds
+    the compressed layers, what stays dense, and what structure steps leave; with a recipe that looks at activations
+    also a decoder block in fp32, its statistics and the hidden states of all calibration tokens.
 
     Args:
         model: any module; of a transformers model the output head and tied layers stay dense unless named. A recipe
@@ -56,31 +59,51 @@ def compress(
             need none and look at none.
         tokenizer: of the model, when ``calibration`` is texts.
         seed: recorded, and used by what draws at random.
-        resume: a folder that keeps each decoder block when it is finished: killed, the same call goes on from there.
-            Used by recipes that look at activations.
+        resume: a folder that keeps finished decoder blocks of such a recipe: killed, the same call goes on from there.
+        bias: of a model, for the score ``fasp``: the less the better. It is called with one unit switched off.
 
     Raises:
         InputError: for a recipe that cannot be read or does not fit the model, weights that are not finite, a model
             that is compressed already, or calibration that is missing or does not fit. Nothing is computed by then.
     """
     recipe = parse(recipe)
-    if record.has_record(model):
-        done = record.record(model).recipe
-        raise InputError(f"compress: model must be uncompressed (join steps with '+'), got one compressed by '{done}'")
-    chains = plan(model, recipe)
+    _check_uncompressed(model)
+    apply.check_bias(recipe.structure, bias)
+    chains = apply.planned(model, recipe)
     dense_bytes = record.stored_bytes(model)
-    model = rotated(model, chains, seed)
-    tokens = None
-    if any(map(needs_calibration, chains.values())):
-        tokens = Calibration.for_model(model, required(calibration, "compress", recipe), tokenizer=tokenizer, seed=seed)
+    tokens = _tokens(model, recipe, chains, calibration, tokenizer, seed)
+    cut = apply.restructured(model, recipe.structure, tokens, seed=seed, bias=bias)
+    chains = plan(cut.model, recipe) if cut.steps else chains
+    model = rotated(cut.model, chains, seed)
     for earlier in earlier_rounds(chains):
         model = _put_together(model, earlier, None, _solve(model, earlier, tokens, seed, resume))
     solution = _solve(model, chains, tokens, seed, resume)
     result = _put_together(model, chains, recipe.kv_cache, solution)
     _warn_of_few_tokens(model, chains, solution.reports)
-    record.attach(result, record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, tokens))
+    stored = record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, tokens)
+    record.attach(result, dataclasses.replace(stored, structure=cut.steps, unsaid_sizes=cut.unsaid_sizes))
     pack(result)
     return result
+
+
+def _tokens(
+    model: nn.Module,
+    recipe: Recipe,
+    chains: Mapping[str, Chain],
+    source: CalibrationSource | None,
+    tokenizer: Any,
+    seed: int,
+) -> Calibration | None:
+    """The calibration of a recipe that needs one."""
+    if not apply.needs_calibration(recipe.structure) and not any(map(needs_calibration, chains.values())):
+        return None
+    return Calibration.for_model(model, required(source, "compress", recipe), tokenizer=tokenizer, seed=seed)
+
+
+def _check_uncompressed(model: nn.Module) -> None:
+    if record.has_record(model):
+        done = record.record(model).recipe
+        raise InputError(f"compress: model must be uncompressed (join steps with '+'), got one compressed by '{done}'")
 
 
 def _put_together(model: Model, chains: Mapping[str, Chain], cache: KVCache | None, solution: Solution) -> Model:
@@ -102,9 +125,9 @@ def _solve(
     seed: int,
     resume: str | os.PathLike[str] | None,
 ) -> Solution:
-    """Block by block where there are tokens, but for embeddings: they come before every block."""
+    """Block by block where a chain looks at tokens, but for embeddings: they come before every block."""
     chains = allocate(model, chains, tokens)
-    if tokens is None:
+    if tokens is None or not any(map(needs_calibration, chains.values())):
         return _solve_layers(model, chains, seed)
     wanted = [name for name, chain in chains.items() if needs_gradients(chain)]
     gradients = layer_gradients(model, wanted, tokens) if wanted else {}

@@ -153,6 +153,8 @@ def check_layer_by_layer(recipe: Recipe) -> None:
 
 def looks_at_one_layer(recipe: Recipe) -> bool:
     """Whether every step sees the weight of one layer and nothing else: no calibration texts, no neighbours."""
+    if recipe.structure:
+        return False
     chains = filter(None, [recipe.chain, *(override.chain for override in recipe.overrides)])
     return all(_sees_one_weight(step) for chain in chains for step in chain.steps)
 

@@ -13,6 +13,8 @@ from torch import nn
 
 from fairopt.compress import kv_cache
 from fairopt.compress.layers import compressible_layers, dense_weight
+from fairopt.compress.record import has_record, record
+from fairopt.compress.structure.remove import checked_sizes, resize
 from fairopt.errors import InputError
 from fairopt.nn import (
     ColumnSplitLinear,
@@ -26,6 +28,7 @@ METHOD = "fairopt"
 VERSION = 1
 _KEYS = {"quant_method", "version", "recipe", "layers"}
 _CACHE = "kv_cache"  # where keys and values are quantised
+_STRUCTURE = "structure"  # where blocks have sizes that the config cannot say: block -> dimension -> how many
 # Modules that a folder can hold in the place of a linear layer. Each is made by (in_features, out_features, bias,
 # **options, device, dtype) and says its options as JSON values; a layer that names no class is the first.
 CLASSES: dict[str, type[nn.Module]] = {
@@ -38,11 +41,11 @@ _CLASS = "class"
 def describe(model: nn.Module, recipe: str) -> dict[str, Any] | None:
     """The JSON object that :func:`put_layers` reads; None where nothing is quantised."""
     layers = {name: _spec(module) for name, module in stored_layers(model).items()}
-    cache = kv_cache.describe(model)
-    if not layers and cache is None:
+    more = {_CACHE: kv_cache.describe(model), _STRUCTURE: record(model).unsaid_sizes if has_record(model) else {}}
+    more = {key: value for key, value in more.items() if value}
+    if not layers and not more:
         return None
-    described = {"quant_method": METHOD, "version": VERSION, "recipe": recipe, "layers": layers}
-    return described if cache is None else {**described, _CACHE: cache}
+    return {"quant_method": METHOD, "version": VERSION, "recipe": recipe, "layers": layers, **more}
 
 
 def stored_layers(model: nn.Module) -> dict[str, Any]:
@@ -59,7 +62,7 @@ def check(quantization: Mapping[str, Any], where: str) -> None:
     if quantization.get("quant_method") != METHOD or quantization.get("version") != VERSION:
         found = f"{quantization.get('quant_method')!r} version {quantization.get('version')}"
         raise InputError(f"load: '{where}' must have quant_method {METHOD!r} version {VERSION}, got {found}")
-    if quantization.keys() - {_CACHE} != _KEYS:
+    if quantization.keys() - {_CACHE, _STRUCTURE} != _KEYS:
         raise InputError(f"load: '{where}' must have the keys {_listed(_KEYS)}, got {_listed(quantization)}")
     layers = quantization["layers"]
     if not isinstance(layers, Mapping):
@@ -72,12 +75,14 @@ def check(quantization: Mapping[str, Any], where: str) -> None:
 def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) -> None:
     """Replace the layers of ``model`` that are stored quantised by empty ones on the meta device, ready to be filled.
 
-    Where keys and values are quantised, the model gets its cache.
+    Where keys and values are quantised, the model gets its cache; where blocks have sizes of their own, these.
 
     Raises :class:`~fairopt.errors.InputError`, before anything is replaced, for what :func:`check` refuses, a name that
     is no linear layer of ``model``, and a format or block that does not exist.
     """
     check(quantization, where)
+    if _STRUCTURE in quantization:
+        resize(model, checked_sizes(model, quantization[_STRUCTURE], where))
     layers = compressible_layers(model)
     replacements = {}
     for name, spec in quantization["layers"].items():

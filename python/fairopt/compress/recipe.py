@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 
 from fairopt.compress.prune_options import Prune
 from fairopt.compress.solver_options import Hqq, Rtn, SignRound, Solver, options_text
+from fairopt.compress.structure_options import Remove
 from fairopt.errors import InputError
 
 
@@ -234,20 +235,24 @@ class Override:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A chain for every layer, overrides (the last that matches wins), globs of layers to leave alone, and a cache."""
+    """A chain for every layer, overrides (the last that matches wins), globs of layers to leave alone, and a cache.
+
+    Before all that the structures that are taken out of the model.
+    """
 
     chain: Chain | None
     overrides: tuple[Override, ...] = ()
     keep: tuple[str, ...] = ()
     kv_cache: KVCache | None = None
+    structure: tuple[Remove, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.chain is None and not self.overrides and self.kv_cache is None:
+        if self.chain is None and not self.overrides and self.kv_cache is None and not self.structure:
             raise InputError("recipe: text must have a chain or an override, got '" + str(self) + "'")
         for glob in self.keep:
             _check_glob(glob)
 
     def __str__(self) -> str:
-        first = "+".join(map(str, filter(None, (self.chain, self.kv_cache))))
+        first = "+".join(map(str, filter(None, (*self.structure, self.chain, self.kv_cache))))
         clauses = [*([first] if first else []), *map(str, self.overrides)]
         return ";".join([*clauses, *(["keep=" + ",".join(self.keep)] if self.keep else [])])

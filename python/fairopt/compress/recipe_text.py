@@ -24,12 +24,13 @@ from fairopt.compress.recipe import (
     default_format,
 )
 from fairopt.compress.solver_options import SOLVERS, Rtn, Solver, option_names, read_options
+from fairopt.compress.structure_options import STRUCTURES, Layers, Remove
 from fairopt.errors import InputError
 
 _TRANSFORMS = {cls.word: cls for cls in (SmoothQuant, Hadamard)}
 _CACHES = {f"kv{bits}": bits for bits in (2, 3, 4, 8)}
 STEPS = (*QUANTIZERS, *SOLVERS, *_TRANSFORMS, "w8a8", LlmInt8.word, *PRUNERS)
-WORDS = (*STEPS, *_CACHES)
+WORDS = (*STRUCTURES, *STEPS, *_CACHES)
 
 
 def parse(source: str | Mapping[str, object] | Recipe) -> Recipe:
@@ -55,13 +56,20 @@ def _from_mapping(source: Mapping[str, object]) -> Recipe:
         raise InputError(f"recipe: overrides must be a mapping from glob to chain, got {overrides!r}")
     if isinstance(keep, str) or not isinstance(keep, Iterable):
         raise InputError(f"recipe: keep must be a list of globs, got {keep!r}")
-    chain, kv_cache = (None, None) if default is None else _Parser(str(default)).default()
+    said = _Default() if default is None else _Parser(str(default)).default()
     return Recipe(
-        chain=chain,
+        chain=said.chain,
         overrides=tuple(Override(str(glob), _Parser(str(text)).only_chain()) for glob, text in overrides.items()),
         keep=tuple(map(str, keep)),
-        kv_cache=kv_cache,
+        kv_cache=said.kv_cache,
+        structure=said.structure,
     )
+
+
+class _Default(NamedTuple):
+    structure: tuple[Remove, ...] = ()
+    chain: Chain | None = None
+    kv_cache: KVCache | None = None
 
 
 class _Token(NamedTuple):
@@ -86,15 +94,14 @@ class _Parser:
 
     def recipe(self) -> Recipe:
         """``recipe = clause { ";" clause }``; a clause is the default (the first only), an override, or a keep list."""
-        chain: Chain | None = None
-        kv_cache: KVCache | None = None
+        default = _Default()
         overrides: list[Override] = []
         keep: list[str] = []
         while self._next == 0 or self._accept(";"):
             if self._tokens[min(self._next + 1, len(self._tokens) - 1)].text != "=":
                 if self._next > 0:
                     raise self._error(self._peek(), "clause", "glob=chain or keep=globs")
-                chain, kv_cache = self._default()
+                default = self._default()
                 continue
             glob = self._word("glob")
             self._accept("=")
@@ -105,9 +112,9 @@ class _Parser:
                     overrides.append(Override(glob.text, self._chain()))
         self._end("'+' or ';'")
         with self._at(self._tokens[0]):
-            return Recipe(chain, tuple(overrides), tuple(keep), kv_cache)
+            return Recipe(default.chain, tuple(overrides), tuple(keep), default.kv_cache, default.structure)
 
-    def default(self) -> tuple[Chain | None, KVCache | None]:
+    def default(self) -> _Default:
         """A text that is the default of a recipe and nothing else."""
         found = self._default()
         self._end("'+'")
@@ -119,12 +126,35 @@ class _Parser:
         self._end("'+'")
         return chain
 
-    def _default(self) -> tuple[Chain | None, KVCache | None]:
-        """``default = [ chain "+" ] cache | chain``."""
+    def _default(self) -> _Default:
+        """``default = { structure "+" } ( structure | [ chain "+" ] cache | chain )``."""
+        structure: list[Remove] = []
+        while self._peek().text in STRUCTURES:
+            structure.append(self._structure())
+            if not self._accept("+"):
+                return _Default(tuple(structure))
         chain = None if self._peek().text in _CACHES else self._chain()
         if chain is not None and self._peek().text not in _CACHES:
-            return chain, None
-        return chain, self._cache()
+            return _Default(tuple(structure), chain)
+        return _Default(tuple(structure), chain, self._cache())
+
+    def _structure(self) -> Remove:
+        """``structure = word ":" amount [ ":" score ] { "," option }``."""
+        word = self._word("step")
+        cls = STRUCTURES[word.text]
+        amount = self._word("amount") if self._accept(":") else word
+        if not re.fullmatch(r"[0-9]{1,6}" if cls is Layers else r"\d*\.?\d+(e-?\d+)?", amount.text):
+            wanted = "a count (2)" if cls is Layers else "a ratio (0.25)"
+            raise self._error(amount, f"{word.text} amount", wanted)
+        score = self._word("score") if self._accept(":") else None
+        if score is not None and score.text not in cls.scores:
+            raise self._unknown(score, f"{word.text} score", cls.scores)
+        names = tuple(name for name in option_names(cls) if name not in ("amount", "score"))
+        given = self._options(word, {}, names, ",")
+        texts = {"amount": amount.text, **({"score": score.text} if score else {})}
+        with self._at(word):
+            step: Remove = read_options(cls, {**texts, **{name: option.value for name, option in given.items()}})
+        return step
 
     def _chain(self) -> Chain:
         """``chain = step { "+" step }``; leaves a cache that follows it."""
@@ -145,6 +175,9 @@ class _Parser:
     def _steps(self, joined: bool = False) -> tuple[Step, ...]:
         """``step = word [ ":" argument { "," argument } ]``; a transform may be joined to its quantiser by ":"."""
         word = self._word("step")
+        if word.text in STRUCTURES:
+            where = "the first steps of a recipe, before those of layers: it changes the whole model"
+            raise self._error(word, f"{word.text} step", f"among {where}")
         if word.text not in STEPS:
             raise self._unknown(word, "step", WORDS)
         if word.text in _TRANSFORMS and self._peek().text == ":" and self._tokens[self._next + 1].text in STEPS:

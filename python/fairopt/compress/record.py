@@ -46,6 +46,15 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class StructureRecord:
+    """What one structure step of the recipe left, by decoder block as it was called before; "" is the whole model."""
+
+    step: str
+    before: Mapping[str, int]  # units there were; one of heads is what shares a key and a value
+    kept: Mapping[str, str]  # indices of those that stay: "0-3,5"
+
+
+@dataclass(frozen=True)
 class Record:
     """Provenance of a compressed model. Sizes count tied tensors once."""
 
@@ -59,6 +68,8 @@ class Record:
     versions: Mapping[str, str]  # of what computed it
     calibration: Mapping[str, int | str] | None = None  # tokens, sequences, seed, sha256 of the ids; None: none needed
     kv_bits_per_value: float | None = None  # of quantised keys and values, scales and minima included
+    structure: tuple[StructureRecord, ...] = ()  # heads, neurons, channels, layers and experts removed, step by step
+    unsaid_sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # those that config.json cannot say
     merge_errors: Mapping[str, float] = field(default_factory=dict)  # layers with a LoRA merged in -> share of it lost
     files: Mapping[str, FileRecord] = field(default_factory=dict)  # name -> weights file, once saved
 
@@ -110,7 +121,8 @@ class Record:
                 for name, layer in fields.pop("layers").items()
             }
             files = {name: FileRecord(**file) for name, file in fields.pop("files").items()}
-            return cls(layers=layers, files=files, **fields)
+            structure = tuple(StructureRecord(**step) for step in fields.pop("structure", ()))
+            return cls(layers=layers, files=files, structure=structure, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"record: text must be the JSON of a Record, got {error!r}") from None
 
