@@ -209,7 +209,7 @@ class Mixture(nn.Module):
 def test_layers_that_saw_too_few_tokens_are_named() -> None:
     torch.manual_seed(0)
     with pytest.warns(UserWarning, match=r"4 layers saw fewer calibration tokens than inputs: .*experts\.2\.up \(0\)"):
-        small = fairopt.compress(Mixture(), RECIPE, calibration=ids())
+        small = fairopt.compress(Mixture(), RECIPE, calibration=Calibration.of(ids(), length=32))
     tokens = {name: layer.solver["tokens"] for name, layer in fairopt.record(small).layers.items()}
     assert all(tokens[name] == 0 for name in tokens if ".experts.2." in name)
     assert sum(tokens[f"layers.0.experts.{i}.up"] for i in range(2)) == 12 * 32

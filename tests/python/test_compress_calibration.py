@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+import fairopt
 from fairopt.compress.calibration import Calibration, read_documents
 from fairopt.errors import InputError
 
@@ -39,8 +40,8 @@ def test_lists_and_tensors_are_the_same_documents() -> None:
 
 @given(documents=IDS, samples=st.integers(1, 4), length=st.integers(1, 9), seed=st.integers(0, 3))
 def test_the_choice_does_not_depend_on_the_order_of_the_documents(documents, samples, length, seed) -> None:
-    if not any(documents):
-        with pytest.raises(InputError, match="at least one token"):
+    if sum(map(len, documents)) < length:
+        with pytest.raises(InputError, match=r"must hold at least one (token|sequence of [0-9]+ tokens), got"):
             Calibration.of(documents, samples=samples, length=length, seed=seed)
         return
     made = Calibration.of(documents, samples=samples, length=length, seed=seed)
@@ -88,10 +89,15 @@ def test_refusals(documents, message: str) -> None:
 def test_refuses_another_vocabulary_and_too_many_positions() -> None:
     model = random_models.llama(window=16)
     with pytest.raises(InputError, match="token ids must be below the 96 of the model's vocabulary, got 96"):
-        Calibration.of([[95, 96]]).check_fits(model)
+        Calibration.of([[95, 96]], length=2).check_fits(model)
     with pytest.raises(InputError, match="length must be at most the 16 positions of the model, got 17"):
         Calibration.of([[1] * 40], length=17).check_fits(model)
     Calibration.of([[95] * 40], length=16).check_fits(model)
+
+
+def test_refuses_text_that_is_shorter_than_one_window() -> None:
+    with pytest.raises(InputError, match=r"at least one sequence of 16 tokens, got 15 \(give more text, or a smaller"):
+        fairopt.compress(random_models.llama(window=16), "wanda:0.5", calibration=[[1] * 15])
 
 
 def test_reads_text_json_lines_and_parquet(tmp_path: Path) -> None:

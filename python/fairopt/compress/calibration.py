@@ -48,11 +48,12 @@ class Calibration:
             documents: texts, or token ids as lists or integer tensors of one dimension. Empty ones are skipped.
             tokenizer: of the model; needed for texts, which get the special tokens that it adds itself.
             samples: how many sequences at most; the last may be short when the documents run out before.
-            length: tokens of a sequence.
+            length: tokens of a sequence; there must be enough for one.
             seed: of the choice, when there is more text than that.
 
         Raises:
-            InputError: for documents without a token, or that are neither texts nor ids; texts without a tokenizer.
+            InputError: for documents with fewer than ``length`` tokens, or that are neither texts nor ids; texts without
+                a tokenizer.
         """
         for name, value in (("samples", samples), ("length", length)):
             if value < 1:
@@ -63,7 +64,13 @@ class Calibration:
         chosen = _first(sorted(pieces, key=lambda piece: _key(seed, piece)), samples * length)
         if not chosen:
             raise InputError("calibration: documents must hold at least one token, got none")
-        sequences = torch.split(torch.cat(chosen)[: samples * length], length)
+        tokens = torch.cat(chosen)[: samples * length]
+        if len(tokens) < length:
+            raise InputError(
+                f"calibration: documents must hold at least one sequence of {length} tokens, got {len(tokens)}"
+                " (give more text, or a smaller length)"
+            )
+        sequences = torch.split(tokens, length)
         return cls(sequences, seed, _hash(sequences))
 
     @classmethod

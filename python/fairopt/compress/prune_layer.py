@@ -20,6 +20,6 @@ def prune_layer(
     weight = dense_weight(layer)
     # Scores and selection run on the CPU; one pass a layer does not need more.
     pruned = layer_pruner(step).prune(weight.float().cpu().contiguous(), step.amount, statistics, seed)
-    kept = float(pruned.keep.float().mean()) if pruned.keep.numel() else 1.0
+    kept = int(pruned.keep.sum()) / max(1, pruned.keep.numel())
     made = with_dense_weight(layer, pruned.weight.to(weight.device, weight.dtype))
     return made, {"kept": kept, **pruned.notes}

@@ -189,7 +189,7 @@ class _Parser:
     def _step(self, word: _Token, mark: str) -> Step:
         """``mark`` is what introduces the options."""
         if word.text in PRUNERS:
-            return self._prune(word, PRUNERS[word.text], mark)
+            return self._prune(word, PRUNERS[word.text])
         if word.text in SOLVERS:
             if not self._accept(":") or self._peek().text not in QUANTIZERS:
                 raise self._error(self._peek(), f"{word.text} format", f"one of {', '.join(QUANTIZERS)}")
@@ -246,15 +246,15 @@ class _Parser:
             arguments.append(_Argument(name, separator, value))
         return arguments
 
-    def _prune(self, word: _Token, cls: type[Prune], mark: str) -> Prune:
+    def _prune(self, word: _Token, cls: type[Prune]) -> Prune:
         """``prune = word ":" amount { "," option }``, ``amount = ratio | n ":" m``."""
-        amount = self._amount(word, mark)
+        amount = self._amount(word)
         given = self._options(word, {}, option_names(cls)[1:], ",")
         step: Prune = read_options(cls, {name: option.value for name, option in given.items()}, amount=amount)
         return step
 
-    def _amount(self, word: _Token, mark: str) -> float | KeepNOfM:
-        amount = self._word("amount") if self._accept(mark) else word
+    def _amount(self, word: _Token) -> float | KeepNOfM:
+        amount = self._word("amount") if self._accept(":") else word
         if amount is not word and self._accept(":"):
             m = self._word("m")
             return KeepNOfM(*(self._whole_number(token.text, token, "n:m") for token in (amount, m)))
