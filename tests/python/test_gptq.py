@@ -15,9 +15,10 @@ from quantized import normal
 from fairopt import ops
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.recipe import Quantize
+from fairopt.compress.second_order import damped_loss
 from fairopt.compress.solver_options import Gptq
 from fairopt.compress.solvers.base import Statistics
-from fairopt.compress.solvers.gptq import GptqSolver, damped_loss
+from fairopt.compress.solvers.gptq import GptqSolver
 from fairopt.errors import InputError
 
 FORMATS = ["int2_sym", "int3_sym", "int4_sym", "int4_asym", "int8", "nf4", "fp4", "fp8", "int4_asym_float"]

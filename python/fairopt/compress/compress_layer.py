@@ -14,8 +14,10 @@ from fairopt.compress.prune_layer import prune_layer
 from fairopt.compress.prune_options import Prune
 from fairopt.compress.pruners.base import layer_seed
 from fairopt.compress.recipe import Chain, DynamicInt8, LlmInt8, Quantize
+from fairopt.compress.solver_options import Gptq
 from fairopt.compress.solvers import layer_solver
-from fairopt.compress.solvers.base import Solved, Statistics
+from fairopt.compress.solvers.base import LayerSolver, Solved, Statistics
+from fairopt.compress.solvers.sparsegpt import SparseGptSolver
 from fairopt.nn import ColumnSplitLinear, DynamicInt8Linear, LlmInt8Linear, QuantizedEmbedding, QuantizedLinear
 
 
@@ -35,10 +37,20 @@ def report(solved: Solved | None) -> dict[str, float]:
     return {} if solved is None else {"loss": solved.loss, "rtn_loss": solved.rtn_loss, **solved.notes}
 
 
+def chain_solver(chain: Chain) -> LayerSolver | None:
+    """What chooses the codes of a layer by itself, and perhaps prunes it; None where nothing does."""
+    quantizer = chain.quantizer
+    if not isinstance(quantizer, Quantize):
+        return None
+    if chain.joint is not None:
+        return SparseGptSolver(chain.joint, quantizer.solver if isinstance(quantizer.solver, Gptq) else None)
+    return layer_solver(quantizer.solver)
+
+
 def solve_layer(layer: nn.Module, chain: Chain, statistics: Statistics | None, seed: int) -> Solved | None:
     """What the solver of the chain says of a dense layer, in the format of :func:`solving_chain`; None without one."""
     quantizer = solving_chain(chain).quantizer
-    solver = layer_solver(quantizer.solver) if isinstance(quantizer, Quantize) else None
+    solver = chain_solver(chain)
     if solver is None:
         return None
     assert isinstance(quantizer, Quantize)

@@ -21,7 +21,7 @@ from torch import nn
 from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.blocks import Scaffold
 from fairopt.compress.calibration import Calibration
-from fairopt.compress.compress_layer import quantize_layer, report, solve_layer
+from fairopt.compress.compress_layer import chain_solver, quantize_layer, report, solve_layer
 from fairopt.compress.exact_zeros import solving_chain
 from fairopt.compress.gradients import Gradients
 from fairopt.compress.hessian import Hessian, layer_hessians
@@ -33,7 +33,7 @@ from fairopt.compress.pruners import layer_pruner
 from fairopt.compress.pruners.base import layer_seed
 from fairopt.compress.recipe import Chain, Quantize, Transform
 from fairopt.compress.resume import FinishedBlocks, Reports, job_key
-from fairopt.compress.solvers import block_solver, layer_solver
+from fairopt.compress.solvers import block_solver
 from fairopt.compress.solvers.base import BlockCall, BlockTask, Solved
 from fairopt.nn import QuantizedLinear
 from fairopt.progress import progress
@@ -125,6 +125,7 @@ def _prepare(task: BlockTask, gradients: Mapping[str, Gradients]) -> Reports:
     for position in range(max((len(chain.steps) for chain in task.chains.values()), default=0)):
         chains = {name: chain.steps[position:] for name, chain in task.chains.items()}
         steps = {name: left[0] for name, left in chains.items() if left}
+        steps = {name: step for name, step in steps.items() if step is not task.chains[name].joint}
         pruned = _prune(task, {name: step for name, step in steps.items() if isinstance(step, Prune)}, gradients)
         for name, said in pruned.items():
             reports[name] = reports.get(name, {}) | said
@@ -167,7 +168,7 @@ def _solve(task: BlockTask, advance: Callable[[int], None]) -> tuple[dict[str, S
         if block is not None:
             solved |= block.solve_block(task.only(name for name in options if options[name] == option))
     waiting = [name for name in task.chains if name not in solved]
-    solvers = {name: layer_solver(options[name]) if name in options else None for name in waiting}
+    solvers = {name: chain_solver(task.chains[name]) for name in waiting}
     hessians = _hessians(task, {name: solver.needs for name, solver in solvers.items() if solver is not None})
     reports: Reports = {name: report(solved.get(name)) for name in task.chains}
     advance(len(solved))

@@ -13,7 +13,7 @@ from fairopt.compress import kv_cache
 from fairopt.compress.allocation import is_allocated
 from fairopt.compress.gradients import check_has_loss
 from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, linear_layers
-from fairopt.compress.prune_options import KeepNOfM, Prune, SparseGpt
+from fairopt.compress.prune_options import KeepNOfM, Prune
 from fairopt.compress.pruners import layer_pruner
 from fairopt.compress.recipe import Chain, Hadamard, Quantize, Recipe, Step, Transform
 from fairopt.compress.solver_options import Gptq, Hqq, RangeSearch, Rtn
@@ -94,8 +94,6 @@ def _check_layer(name: str, weight: torch.Tensor, chain: Chain) -> None:
                 f"compress: block must divide K = {k} of '{name}', got {step.block}"
                 " (choose another, or allow a short last block with 'pad')"
             )
-        if isinstance(step, SparseGpt):
-            raise InputError(f"compress: pruning must be by a score, got '{step}'")
         if isinstance(step, Prune) and isinstance(step.amount, KeepNOfM) and k % step.amount.m:
             raise InputError(
                 f"compress: m must divide K = {k} of '{name}', got {step.amount} (keep={name} leaves it dense)"

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, TypeAlias
 
-from fairopt.compress.prune_options import Prune
-from fairopt.compress.solver_options import Hqq, Rtn, SignRound, Solver, options_text
+from fairopt.compress.prune_options import Prune, SparseGpt
+from fairopt.compress.solver_options import Gptq, Hqq, Rtn, SignRound, Solver, options_text
 from fairopt.compress.structure_options import Remove
 from fairopt.errors import InputError
 
@@ -179,6 +179,15 @@ class Chain:
         """The step that ends the chain, if it is a quantiser."""
         last = self.steps[-1]
         return last if isinstance(last, Quantizer) else None
+
+    @property
+    def joint(self) -> SparseGpt | None:
+        """The pruning step that is solved together with the quantiser behind it, if there is one."""
+        step = self.steps[-2] if len(self.steps) > 1 else None
+        quantizer = self.quantizer
+        if not isinstance(step, SparseGpt) or not isinstance(quantizer, Quantize) or quantizer.int8_share:
+            return None
+        return step if isinstance(quantizer.solver, Rtn | Gptq) else None
 
     @property
     def rotates_inputs(self) -> bool:

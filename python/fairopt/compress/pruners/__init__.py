@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fairopt.compress.prune_options import Fisher, Gblm, Hgla, Magnitude, Prune, Random, Taylor, Wanda
+from fairopt.compress.prune_options import Fisher, Gblm, Hgla, Magnitude, Prune, Random, SparseGpt, Taylor, Wanda
 from fairopt.compress.pruners.base import LayerPruner
 from fairopt.compress.pruners.fisher import FisherPruner
 from fairopt.compress.pruners.gblm import GblmPruner
 from fairopt.compress.pruners.hgla import HglaPruner
 from fairopt.compress.pruners.magnitude import MagnitudePruner
 from fairopt.compress.pruners.random import RandomPruner
+from fairopt.compress.pruners.sparsegpt import SparseGptPruner
 from fairopt.compress.pruners.taylor import TaylorPruner
 from fairopt.compress.pruners.wanda import WandaPruner
 
@@ -22,6 +23,7 @@ _PRUNERS: dict[type[Prune], Callable[..., LayerPruner]] = {
     Hgla: HglaPruner,
     Taylor: TaylorPruner,
     Fisher: FisherPruner,
+    SparseGpt: SparseGptPruner,
 }
 
 

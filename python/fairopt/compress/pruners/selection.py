@@ -18,7 +18,12 @@ def keep_in_layer(score: torch.Tensor, amount: Amount) -> torch.Tensor:
     """Of all scores [N, K] the smallest go, ``round(ratio * N * K)`` of them; or all but n of every m along a row."""
     if isinstance(amount, KeepNOfM):
         return ops.prune_mask_n_of_m(score, amount.n, amount.m)
-    return ops.prune_mask(score, round(_ratio(amount) * score.numel()))
+    return ops.prune_mask(score, count_in_layer(score, amount))
+
+
+def count_in_layer(weight: torch.Tensor, amount: float | LayerRatio) -> int:
+    """How many of all weights [N, K] a share is."""
+    return round(_ratio(amount) * weight.numel())
 
 
 def keep_in_rows(score: torch.Tensor, amount: Amount, norms: torch.Tensor | None = None) -> torch.Tensor:

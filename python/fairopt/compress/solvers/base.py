@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.gradients import Gradients
 from fairopt.compress.recipe import Chain, Quantize
 
+SolverNeeds: TypeAlias = Literal["nothing", "hessian", "hessian_float64"]
 Observer = Callable[[str, torch.Tensor], None]  # a layer's name within the block, its input [..., K]
 
 
@@ -43,13 +44,28 @@ class Statistics:
     tokens: int  # rows of x
     norms: torch.Tensor | None = None  # [K] fp32, sqrt(sum of x_j^2)
     gradients: Gradients | None = None
+    pairs: PairTerm | None = None  # for solvers that take a Hessian
+
+
+@dataclass(frozen=True)
+class PairTerm:
+    """What to ask of the differences ``x0 - x1`` between the inputs of paired texts, beside the error on inputs.
+
+    GPTQ and SparseGPT then minimise ``||(W - W') X||^2 + beta ||(W - W') D||^2 + alpha ||W' D||^2``
+    (:func:`fairopt.ops.second_order_target`): ``alpha`` makes small what the layer makes of a difference, ``beta`` keeps
+    it as it is. With both 0 they are the stock methods, bit for bit.
+    """
+
+    hessian: torch.Tensor  # [K, K] fp32, 2 / pairs of tokens * sum of (x0 - x1)(x0 - x1)^T
+    alpha: float = 0.0
+    beta: float = 0.0
 
 
 class LayerSolver(Protocol):
     """Chooses the codes of one layer at a time. An instance holds the options of its recipe step."""
 
     @property
-    def needs(self) -> Literal["nothing", "hessian", "hessian_float64"]:
+    def needs(self) -> SolverNeeds:
         """Which statistics :meth:`solve` looks at; the last is summed over batches in float64."""
         ...
 
