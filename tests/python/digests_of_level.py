@@ -32,7 +32,9 @@ def digests() -> dict[str, str]:
                 y = ops.packed_linear(x, ops.pack_weight(*stored, 133), None, format, stored.block, 70, mode)
                 found[f"packed_linear {format} {mode}"] = digest(y)
     row = quantized(weight, "int8", 144)  # one scale a row
-    found["dynamic_int8_linear"] = digest(ops.dynamic_int8_linear(x, row.codes.view(torch.int8), row.scales.flatten(), None))
+    found["dynamic_int8_linear"] = digest(
+        ops.dynamic_int8_linear(x, row.codes.view(torch.int8), row.scales.flatten(), None)
+    )
     found["prune_mask"] = digest(ops.prune_mask(weight.abs(), 4000))
     found["prune_mask_n_of_m"] = digest(ops.prune_mask_n_of_m(weight[:, :132].abs(), 2, 4))
     return found

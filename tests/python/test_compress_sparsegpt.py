@@ -40,7 +40,7 @@ def test_prunes_every_layer_by_its_amount_and_says_what_it_was_worth(recipe: str
     for layer in stored.layers.values():
         assert layer.solver is not None
         assert layer.solver["pruning_loss"] < layer.solver["magnitude_loss"]
-        assert (layer.solver["kept"], layer.solver["damp"], layer.solver["tokens"]) == (0.5, 0.01, 384)
+        assert (layer.kept, layer.solver["damp"], layer.solver["tokens"]) == (0.5, 0.01, 384)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_zeros_are_zero_in_every_format(word: str, dialect: str) -> None:
         assert bool(((weight == 0).view(-1, 4).sum(1) >= 2).all())  # and 2:4 still
         assert layer.solver is not None
         assert layer.solver["loss"] < layer.solver["rtn_loss"]
-        assert layer.solver["kept"] == 0.5
+        assert layer.kept == 0.5
 
 
 @pytest.mark.parametrize("act_order", ["none", "static", "dynamic"])

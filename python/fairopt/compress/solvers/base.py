@@ -52,8 +52,8 @@ class PairTerm:
     """What to ask of the differences ``x0 - x1`` between the inputs of paired texts, beside the error on inputs.
 
     GPTQ and SparseGPT then minimise ``||(W - W') X||^2 + beta ||(W - W') D||^2 + alpha ||W' D||^2``
-    (:func:`fairopt.ops.second_order_target`): ``alpha`` makes small what the layer makes of a difference, ``beta`` keeps
-    it as it is. With both 0 they are the stock methods, bit for bit.
+    (:func:`fairopt.ops.second_order_target`): ``alpha`` shrinks what the layer makes of a difference, ``beta`` keeps it
+    as it is. With both 0 they are the stock methods, bit for bit.
     """
 
     hessian: torch.Tensor  # [K, K] fp32, 2 / pairs of tokens * sum of (x0 - x1)(x0 - x1)^T
