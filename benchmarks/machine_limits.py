@@ -18,10 +18,14 @@ from fairopt import _core
 
 def build() -> None:
     """Compile machine_limits.cpp for this machine and register torch.ops.fairopt_limits."""
+    load_operators(Path(__file__).with_suffix(".cpp"))
+
+
+def load_operators(source: Path) -> None:
+    """Compile torch operators for this machine and register them."""
     torch_dir = Path(torch.__file__).parent
-    source = Path(__file__).with_suffix(".cpp")
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "libmachine_limits.so"
+        library = Path(folder) / f"lib{source.stem}.so"
         command = [os.environ.get("CXX", "c++"), "-std=c++20", "-O3", "-march=native", "-shared", "-fPIC"]
         command += ["-DTORCH_TARGET_VERSION=0x020a000000000000", f"-isystem{torch_dir}/include", str(source)]
         command += ["-o", str(library), f"-L{torch_dir}/lib", "-ltorch_cpu"]
