@@ -89,6 +89,18 @@ def test_heads_and_channels_together_may_be_said_where_neither_alone_can() -> No
     assert (cut.config.n_head, cut.config.n_embd) == (3, 48)
 
 
+def test_a_number_of_heads_that_does_not_divide_the_width_is_kept_beside_the_config(tmp_path: Path) -> None:
+    """transformers refuses such a Llama, though its head_dim is given."""
+    model = family("llama", num_attention_heads=8, num_key_value_heads=4)
+    cut: Any = fo.compress(model, "heads:0.25")
+    assert cut.config.num_attention_heads == 8
+    assert fo.record(cut).unsaid_sizes == {f"model.layers.{i}": {"heads": 3} for i in range(2)}
+    fo.save(cut, tmp_path / "cut")
+    assert torch.equal(logits(fo.load(tmp_path / "cut")), logits(cut))
+    both: Any = fo.compress(model, "heads:0.25+hidden:0.25")  # 48 channels for 6 heads
+    assert (both.config.num_attention_heads, both.config.hidden_size) == (6, 48)
+
+
 def test_removed_layers_leave_their_entries_in_per_layer_lists() -> None:
     model: Any = family("qwen2", num_hidden_layers=4, use_sliding_window=True, max_window_layers=2)
     kinds = list(model.config.layer_types)

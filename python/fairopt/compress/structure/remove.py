@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fairopt.compress.structure.dimensions import DIMENSIONS, Dimensions
-from fairopt.compress.structure.families import CONFIG
+from fairopt.compress.structure.families import CONFIG, Family
 from fairopt.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -182,18 +182,41 @@ def _said_count(dimensions: Dimensions, dimension: str) -> int:
 
 def _say_sizes(dimensions: Dimensions) -> None:
     """Write into the config what it can say: sizes that all blocks share and that leave the width of a head alone."""
-    family, config, head_dim, group = dimensions.family, dimensions.config, dimensions.head_dim, dimensions.group
+    config, head_dim, group = dimensions.config, dimensions.head_dim, dimensions.group
     sizes: dict[str, int] = {}
     for dimension in DIMENSIONS:
         counts = {dimensions.count(place, dimension) for place in dimensions.places(dimension)}
-        if len(counts) == 1 and dimension in family.config:
+        if len(counts) == 1 and dimension in dimensions.family.config:
             sizes[dimension] = counts.pop()
-    if family.head_dim_in_config:
-        config.head_dim = head_dim
-    elif sizes.get("hidden") != sizes.get("heads", 0) * group * head_dim:
-        sizes = {dimension: size for dimension, size in sizes.items() if dimension not in ("hidden", "heads")}
     if "heads" in sizes:
         sizes |= {"heads": sizes["heads"] * group, "kv_heads": sizes["heads"]}
+    if dimensions.family.head_dim_in_config:
+        config.head_dim = head_dim
+    elif sizes.get("hidden") != sizes.get("heads", 0) * head_dim:
+        sizes = _without(sizes, ("heads", "hidden"))
+    for left_out in ((), ("heads",), ("hidden",), ("heads", "hidden")):
+        if _is_valid(config, said := _without(sizes, left_out), dimensions.family):
+            _write_sizes(config, said, dimensions.family)
+            return
+
+
+def _without(sizes: Mapping[str, int], left_out: Sequence[str]) -> dict[str, int]:
+    gone = {*left_out, *(["kv_heads"] if "heads" in left_out else [])}
+    return {dimension: size for dimension, size in sizes.items() if dimension not in gone}
+
+
+def _is_valid(config: Any, sizes: Mapping[str, int], family: Family) -> bool:
+    """Whether transformers takes the config: some demand a multiple of the heads as width, whatever head_dim says."""
+    trial = copy.deepcopy(config)
+    _write_sizes(trial, sizes, family)
+    try:
+        getattr(trial, "validate_architecture", lambda: None)()
+    except ValueError:
+        return False
+    return True
+
+
+def _write_sizes(config: Any, sizes: Mapping[str, int], family: Family) -> None:
     for dimension, size in sizes.items():
         for name in family.config[dimension]:
             if hasattr(config, name):
