@@ -1,0 +1,272 @@
+"""Scores of structures against plain definitions written here, and what is chosen by them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from structured_models import family, logits
+from torch.nn.functional import cosine_similarity, cross_entropy
+
+import fairopt as fo
+from fairopt.compress.calibration import Calibration
+from fairopt.compress.recipe_text import parse
+from fairopt.compress.structure.apply import ranges
+from fairopt.compress.structure.dimensions import Dimensions
+from fairopt.compress.structure.remove import Kept, remove
+from fairopt.compress.structure.scores import scores_of
+from fairopt.compress.structure.scores_knockout import fasp_scores, knockout_effects, loss_on
+from fairopt.compress.structure.select import select
+from fairopt.errors import InputError
+
+_DRAWN = torch.Generator().manual_seed(0)
+CALIBRATION = Calibration.of([torch.randint(3, 90, (n,), generator=_DRAWN) for n in (24, 24, 24, 11)], length=24)
+BLOCK = "model.layers.1"
+# Scores are sums of fp32 products of a few hundred terms of one size: 2^-24 * sqrt(1000) relative, with room.
+CLOSE = {"rtol": 1e-4, "atol": 1e-7}
+
+
+def scores(model: Any, step: str, seed: int = 0) -> dict[str, torch.Tensor]:
+    return dict(scores_of(Dimensions(model), parse(step).structure[0], CALIBRATION, seed, None))
+
+
+def loss(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(model(ids[None]).logits[0, :-1], ids[1:])
+
+
+def mean_loss(model: Any) -> float:
+    with torch.no_grad():
+        total = sum(float(loss(model, ids)) * len(ids) for ids in CALIBRATION.sequences)
+    return total / CALIBRATION.tokens
+
+
+def seen(model: Any, name: str) -> list[torch.Tensor]:
+    """What goes into a module, a tensor [tokens, width] a sequence."""
+    found: list[torch.Tensor] = []
+    handle = model.get_submodule(name).register_forward_pre_hook(lambda _, given: found.append(given[0].detach()))
+    for ids in CALIBRATION.sequences:
+        model(ids[None])
+    handle.remove()
+    return [x.reshape(-1, x.shape[-1]) for x in found]
+
+
+@pytest.mark.parametrize(("power", "word"), [(2, "l2"), (1, "l1")])
+def test_magnitude_is_the_norm_of_all_tensors_of_a_unit(power: int, word: str) -> None:
+    model = family("llama")
+    mlp = model.model.layers[1].mlp
+    joined = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight, mlp.down_proj.weight.t()], dim=1)
+    torch.testing.assert_close(scores(model, f"ffn:0.5:{word}")[BLOCK], joined.double().norm(p=power, dim=1))
+
+
+def test_magnitude_of_a_fused_head_takes_its_three_parts_and_biases() -> None:
+    model = family("gpt2")
+    attention = model.transformer.h[0].attn
+    heads = torch.cat([attention.c_attn.weight, attention.c_attn.bias[None]]).unflatten(
+        1, (3, 4, 16)
+    )  # [in, qkv, h, d]
+    squares = heads.double().square().sum((0, 1, 3)) + attention.c_proj.weight.double().unflatten(
+        0, (4, 16)
+    ).square().sum((1, 2))
+    torch.testing.assert_close(scores(model, "heads:0.5")["transformer.h.0"], squares.sqrt())
+
+
+def test_magnitude_of_a_group_takes_all_its_queries() -> None:
+    model = family("llama")  # 4 query heads of 16 over 2 keys and values
+    attention = model.model.layers[1].self_attn
+    tensors = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight, attention.o_proj.weight.t()]
+    groups = torch.stack(
+        [
+            sum(half.double().square().sum() for half in halves)
+            for halves in zip(*[t.chunk(2) for t in tensors], strict=True)
+        ]
+    )
+    torch.testing.assert_close(scores(model, "heads:0.5")[BLOCK], groups.sqrt())
+
+
+def test_activation_of_neurons_heads_and_channels() -> None:
+    model = family("llama")
+    neurons = [x.abs().mean(0) for x in seen(model, f"{BLOCK}.mlp.down_proj")]
+    torch.testing.assert_close(scores(model, "ffn:0.5:act")[BLOCK], torch.stack(neurons).norm(dim=0).double(), **CLOSE)
+    heads = [x.unflatten(1, (2, 32)).norm(dim=-1).mean(0) for x in seen(model, f"{BLOCK}.self_attn.o_proj")]
+    torch.testing.assert_close(scores(model, "heads:0.5:act")[BLOCK], torch.stack(heads).norm(dim=0).double(), **CLOSE)
+    readers = ["layers.0.self_attn.q_proj", "layers.0.mlp.up_proj", "layers.1.self_attn.q_proj", "layers.1.mlp.up_proj"]
+    normed = [seen(model, name) for name in [*(f"model.{name}" for name in readers), "lm_head"]]
+    channels = torch.stack([x.abs().mean(0) for of_norm in normed for x in of_norm])
+    torch.testing.assert_close(scores(model, "hidden:0.5:act")[""], channels.norm(dim=0).double(), **CLOSE)
+
+
+def test_activation_where_tokens_of_all_sequences_are_joined() -> None:
+    model = family("opt")  # its feed-forward layers see [sequences * tokens, width]
+    neurons = [x.abs().mean(0) for x in seen(model, "model.decoder.layers.0.fc2")]
+    found = scores(model, "ffn:0.5:act")["model.decoder.layers.0"]
+    torch.testing.assert_close(found, torch.stack(neurons).norm(dim=0).double(), **CLOSE)
+
+
+def test_activation_of_experts_is_reap() -> None:
+    model = family("mixtral")
+    block = model.model.layers[0].mlp
+    totals, tokens = torch.zeros(4).double(), torch.zeros(4).double()
+    for x in seen(model, "model.layers.0.mlp"):
+        _, weights, chosen = block.gate(x)
+        for row, of_token, experts in zip(x, weights, chosen, strict=True):
+            for weight, expert in zip(of_token, experts.tolist(), strict=True):
+                gate, up = (block.experts.gate_up_proj[expert] @ row).chunk(2)
+                output = block.experts.down_proj[expert] @ (torch.nn.functional.silu(gate) * up)
+                totals[expert] += float(weight * output.norm())
+                tokens[expert] += 1
+    torch.testing.assert_close(scores(model, "experts:0.25:act")["model.layers.0"], totals / tokens, **CLOSE)
+
+
+def test_cosine_of_blocks() -> None:
+    model = family("llama")
+    inputs = [seen(model, f"model.layers.{i}.input_layernorm") for i in range(2)] + [seen(model, "model.norm")]
+    expected = [
+        torch.cat([1 - cosine_similarity(x, y, dim=-1) for x, y in zip(before, after, strict=True)]).mean()
+        for before, after in itertools.pairwise(inputs)
+    ]
+    torch.testing.assert_close(scores(model, "layers:1")[""], torch.stack(expected).double(), **CLOSE)
+
+
+def _gradients(model: Any, name: str) -> list[torch.Tensor]:
+    weight = model.get_parameter(name)
+    return [torch.autograd.grad(loss(model, ids), weight)[0].double() for ids in CALIBRATION.sequences]
+
+
+def test_taylor_is_the_sum_of_weight_times_gradient() -> None:
+    model = family("llama")
+    weight = model.model.layers[1].mlp.down_proj.weight.double()
+    share = torch.tensor([len(ids) for ids in CALIBRATION.sequences]).double() / CALIBRATION.tokens
+    each = torch.stack([(weight * g).sum(0) for g in _gradients(model, f"{BLOCK}.mlp.down_proj.weight")])
+    first, second = share @ each, share @ each.square()
+    torch.testing.assert_close(scores(model, "ffn:0.5:taylor")[BLOCK], first.abs(), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(
+        scores(model, "ffn:0.5:taylor2")[BLOCK], (second / 2 - first).abs(), rtol=1e-3, atol=1e-6
+    )
+    assert model.model.layers[1].mlp.down_proj.weight.grad is None
+
+
+def test_knockout_is_the_loss_without_the_unit() -> None:
+    model = family("llama")
+    found = scores(model, "ffn:0.5:knockout")[BLOCK]
+    without = copy.deepcopy(model)
+    without.model.layers[1].mlp.down_proj.weight.data[:, 7] = 0
+    assert float(found[7]) == pytest.approx(mean_loss(without) - mean_loss(model), abs=1e-6)
+    layers = scores(model, "layers:1:knockout")[""]
+    one_less = remove(model, Kept("layers", {"": [1]}))
+    assert float(layers[0]) == pytest.approx(mean_loss(one_less) - mean_loss(model), abs=1e-6)
+
+
+def test_knockout_under_a_masked_model_is_of_the_tokens_themselves() -> None:
+    model = family("bert")
+    tokens = Calibration.of([torch.arange(5, 20)])
+    with torch.no_grad():
+        expected = cross_entropy(model(tokens.sequences[0][None]).logits[0], tokens.sequences[0])
+    assert loss_on(tokens)(model) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_effects_on_a_bias_are_those_of_the_callers_function() -> None:
+    model = family("llama")
+    ids = CALIBRATION.sequences[0][None]
+
+    def bias(model: Any) -> float:
+        return float(logits(model, ids)[0, -1, 5] - logits(model, ids)[0, -1, 6])
+
+    found = knockout_effects(Dimensions(model), "heads", {"bias": bias})["bias"][BLOCK]
+    without = copy.deepcopy(model)
+    without.model.layers[1].self_attn.o_proj.weight.data[:, 32:] = 0
+    assert float(found[1]) == pytest.approx(bias(without) - bias(model), abs=1e-5)
+    with pytest.raises(InputError, match="bias must be a finite number, got nan"):
+        knockout_effects(Dimensions(model), "heads", {"bias": lambda model: float("nan")})
+
+
+def test_fasp_never_removes_what_matters_to_the_loss() -> None:
+    losses = {"a": torch.tensor([4.0, 3.0, 0.0, 1.0]), "b": torch.tensor([0.0, 0.1, 0.2, 0.3])}
+    bias = {"a": torch.tensor([-9.0, -8.0, -1.0, -2.0]), "b": torch.tensor([5.0, 4.0, 3.0, 2.0])}
+    inf = float("inf")
+    assert fasp_scores(losses, bias, 0.5, over_model=False)["a"].tolist() == [inf, inf, -1, -2]
+    of_model = fasp_scores(losses, bias, 0.25, over_model=True)
+    assert of_model["a"].tolist() == [inf, inf, -1, -2]
+    assert of_model["b"].tolist() == [5, 4, 3, 2]
+
+
+def test_fasp_by_a_recipe_removes_the_head_that_carries_the_bias() -> None:
+    model = family("gpt2")
+    ids = CALIBRATION.sequences[0][None]
+
+    def bias(model: Any) -> float:
+        return float((logits(model, ids)[0, :, 5] - logits(model, ids)[0, :, 6]).abs().mean())
+
+    cut = fo.compress(model, "heads:0.25:fasp,gamma=0", calibration=CALIBRATION, bias=bias)
+    effects = knockout_effects(Dimensions(model), "heads", {"bias": bias})["bias"]
+    for block, kept in fo.record(cut).structure[0].kept.items():
+        gone = int(effects[block].argmin())
+        assert kept == ranges([unit for unit in range(4) if unit != gone])
+
+
+def test_fasp_that_protects_too_many_is_refused() -> None:
+    model = family("gpt2")
+    with pytest.raises(InputError, match=r"must remove no more than the 1 heads that may go, got 2 of 4"):
+        fo.compress(model, "heads:0.5:fasp,gamma=0.75", calibration=CALIBRATION, bias=lambda model: 0.0)
+
+
+def test_random_is_drawn_by_the_seed_and_by_the_block() -> None:
+    model = family("llama")
+    once, again, other = (scores(model, "ffn:0.5:random", seed) for seed in (1, 1, 2))
+    assert torch.equal(once[BLOCK], again[BLOCK])
+    assert not torch.equal(once[BLOCK], other[BLOCK])
+    assert not torch.equal(once[BLOCK], once["model.layers.0"])
+
+
+@pytest.mark.parametrize(
+    ("step", "scale"),
+    [("ffn:0.3:act", lambda m: m.mlp.up_proj.weight), ("heads:0.5:act", lambda m: m.self_attn.v_proj.weight)],
+)
+def test_the_least_go(step: str, scale: Callable[[Any], torch.Tensor]) -> None:
+    model = family("llama")
+    scale(model.model.layers[1]).data[:16] *= 1e-3  # of neurons 0 to 15, of the first value
+    cut = fo.compress(model, step, calibration=CALIBRATION)
+    first = fo.record(cut).structure[0].kept[BLOCK].split(",")[0].split("-")[0]
+    assert int(first) >= (16 if step.startswith("ffn") else 1)
+
+
+def test_equal_scores_go_in_order() -> None:
+    dimensions = Dimensions(family("llama"))
+    equal = {block: torch.zeros(128) for block in dimensions.blocks}
+    kept = select(dimensions, parse("ffn:0.25,round=32").structure[0], equal)
+    assert kept.units[BLOCK] == list(range(32, 128))
+
+
+def _error(model: Any, cut: Any, layer: str) -> float:
+    """Mean squared error of what a layer writes, on the inputs that the uncut model gives it."""
+    whole = model.get_submodule(layer)
+    kept = fo.record(cut).structure[0].kept[layer.rsplit(".", 2)[0]]
+    units = [i for part in kept.split(",") for i in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
+    width = whole.weight.shape[1] // (2 if "o_proj" in layer else 128)
+    columns = torch.tensor([unit * width + i for unit in units for i in range(width)])
+    x = torch.cat(seen(model, layer))
+    weight = cut.get_submodule(layer).weight
+    return float((x @ whole.weight.t() - x[:, columns] @ weight.t()).square().mean())
+
+
+@pytest.mark.parametrize(("step", "layer"), [("ffn:0.5", "mlp.down_proj"), ("heads:0.5", "self_attn.o_proj")])
+def test_least_squares_makes_up_for_what_is_gone(step: str, layer: str) -> None:
+    model = family("llama")
+    model.eval()
+    with torch.no_grad():
+        plain = fo.compress(model, step, calibration=CALIBRATION)
+        corrected: Any = fo.compress(model, f"{step},correct", calibration=CALIBRATION)
+        name = f"{BLOCK}.{layer}"
+        best = _error(model, corrected, name)
+        assert fo.record(plain).structure[0].kept == fo.record(corrected).structure[0].kept
+        assert best < 0.9 * _error(model, plain, name)
+        corrected.get_submodule(name).weight.data.mul_(1.05)  # the least squares are least
+        assert _error(model, corrected, name) > best
+
+
+def test_ranges() -> None:
+    assert ranges([0, 1, 2, 3, 5, 7, 8]) == "0-3,5,7-8"
+    assert ranges([4]) == "4"
