@@ -1,4 +1,4 @@
-"""Perplexity of compressed models on text they were not calibrated on, beside their bits per weight.
+"""Perplexity of compressed models on text they were not calibrated on, beside their size.
 
 The text is the model's own: stories it writes at temperature 1, which it knows better than any corpus at hand, or the
 documents of a file. Half of them calibrate, the other half judge; recipes that look at no activations ignore the first.
@@ -6,6 +6,7 @@ The ratio of a recipe's perplexity to the dense model's is paired: same tokens; 
 documents.
 
     python benchmarks/perplexity.py MODELS/TinyStories-656K --out build/perplexity.json
+    python benchmarks/perplexity.py MODELS/TinyStories-656K --set pruning --out build/pruning.json
     python benchmarks/perplexity.py MODEL --texts stories.jsonl --recipe int3:g=32 --recipe gptq:int3,g=32
 """
 
@@ -27,11 +28,25 @@ from fairopt.compress.calibration import read_documents
 from fairopt.models.loading import load_model
 
 SOLVERS = ("", "mse", "gptq", "awq", "hqq", "signround")
-RECIPES = [
+QUANTIZATION = [
     *(f"{solver}:int{bits},g=32" if solver else f"int{bits}:g=32" for bits in (4, 3) for solver in SOLVERS),
     *(f"gptq:int{bits},g=32,act_order={order}" for bits in (4, 3) for order in ("none", "dynamic")),
     *("nf4:block=32", "gptq:nf4,block=32"),
 ]
+PRUNING = [
+    *(f"{pruner}:0.5" for pruner in ("random", "magnitude", "wanda", "sparsegpt")),
+    *("magnitude:0.5,scope=row", "magnitude:0.5,scope=model", "wanda:0.5,owl", "wanda:0.5,steps=4"),
+    *("gblm:0.5", "hgla:0.5", "taylor:0.5", "taylor:0.5,order=2", "fisher:0.5", "fisher:0.5,steps=4"),
+    *(f"{pruner}:{amount}" for amount in ("2:4", "4:8") for pruner in ("magnitude", "wanda", "sparsegpt")),
+    *(
+        f"{pruner}:0.{tenth}"
+        for tenth in (1, 2, 3, 4, 6, 7)
+        for pruner in ("random", "magnitude", "wanda", "sparsegpt")
+    ),
+    *("wanda:0.5+int4:g=32", "sparsegpt:0.5+int4:g=32", "wanda:2:4+int4:g=32", "sparsegpt:2:4+int4:g=32"),
+    *("wanda:0.5+sparse", "wanda:0.7+sparse", "sparsegpt:0.5+sparse", "sparsegpt:0.7+sparse"),
+]
+RECIPES = {"quantization": QUANTIZATION, "pruning": PRUNING}
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,8 @@ class Row:
 
     recipe: str
     bits_per_weight: float
+    sparsity: float  # share of weights that are zero
+    bytes: int  # of the whole model as stored
     perplexity: float
     ratio: float  # to the dense model
     low: float  # 95 % interval of the ratio
@@ -59,15 +76,18 @@ def main() -> None:
     calibration, held_out = documents[::2], documents[1::2]
     dense, tokens = log_likelihoods(loaded.model, held_out)
     print(f"{len(calibration)} documents to calibrate on, {len(held_out)} of {tokens.sum():,} tokens to judge by")
-    rows = [Row("dense", 32.0, perplexity(dense, tokens), 1.0, 1.0, 1.0, 0.0)]
-    for recipe in track(arguments.recipe or RECIPES, description="recipes"):
+    size = sum(parameter.numel() * parameter.element_size() for parameter in loaded.model.parameters())
+    rows = [Row("dense", 32.0, 0.0, size, perplexity(dense, tokens), 1.0, 1.0, 1.0, 0.0)]
+    for recipe in track(arguments.recipe or RECIPES[arguments.set], description="recipes"):
         start = time.perf_counter()
         model = fairopt.compress(loaded.model, recipe, calibration=calibration, seed=arguments.seed)
         seconds = time.perf_counter() - start
         found, _ = log_likelihoods(model, held_out)
         low, high = ratio_interval(dense - found, tokens, arguments.seed)
-        bits, value = fairopt.record(model).bits_per_weight, perplexity(found, tokens)
-        rows.append(Row(recipe, bits, value, value / rows[0].perplexity, low, high, seconds))
+        record, value = fairopt.record(model), perplexity(found, tokens)
+        ratio = value / rows[0].perplexity
+        size = record.bits_per_weight, record.sparsity, record.bytes
+        rows.append(Row(recipe, *size, value, ratio, low, high, seconds))
     print_table(rows)
     if arguments.out:
         about = {"model": arguments.model, "tokens": int(tokens.sum()), "seed": arguments.seed}
@@ -81,7 +101,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--texts", type=Path, help="documents (*.txt, *.jsonl, *.parquet) instead of its own stories")
     parser.add_argument("--documents", type=int, default=256, help="stories to write")
     parser.add_argument("--length", type=int, default=256, help="tokens of a document at most")
-    parser.add_argument("--recipe", action="append", help="repeatable; by default every solver at 3 and 4 bits")
+    parser.add_argument("--recipe", action="append", help="repeatable; instead of those of --set")
+    parser.add_argument("--set", choices=RECIPES, default="quantization", help="which recipes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON to write")
     return parser.parse_args()
@@ -126,11 +147,12 @@ def ratio_interval(lost: np.ndarray, tokens: np.ndarray, seed: int) -> tuple[flo
 
 
 def print_table(rows: list[Row]) -> None:
-    print("| recipe | bits per weight | perplexity | ratio to dense | 95 % interval | seconds |")
-    print("|---|---|---|---|---|---|")
+    print("| recipe | bits per weight | zeros | bytes | perplexity | ratio to dense | 95 % interval | seconds |")
+    print("|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
-            f"| `{row.recipe}` | {row.bits_per_weight:.2f} | {row.perplexity:.3f} | {row.ratio:.4f} "
+            f"| `{row.recipe}` | {row.bits_per_weight:.2f} | {row.sparsity:.1%} | {row.bytes:,} | {row.perplexity:.3f} "
+            f"| {row.ratio:.4f} "
             f"| [{row.low:.4f}, {row.high:.4f}] | {row.seconds:.1f} |"
         )
 
