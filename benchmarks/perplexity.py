@@ -44,7 +44,6 @@ PRUNING = [
         for pruner in ("random", "magnitude", "wanda", "sparsegpt")
     ),
     *("wanda:0.5+int4:g=32", "sparsegpt:0.5+int4:g=32", "wanda:2:4+int4:g=32", "sparsegpt:2:4+int4:g=32"),
-    *("wanda:0.5+sparse", "wanda:0.7+sparse", "sparsegpt:0.5+sparse", "sparsegpt:0.7+sparse"),
 ]
 RECIPES = {"quantization": QUANTIZATION, "pruning": PRUNING}
 

@@ -39,6 +39,8 @@ def draw_sparsity(rows: list[Row], target: Path) -> None:
                     fontsize=8,
                 )
     axes.set(yscale="log", xlabel="weights pruned", ylabel="perplexity / dense model's")
+    axes.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    axes.minorticks_off()
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

@@ -87,6 +87,18 @@ def test_what_is_pruned_stays_zero_under_every_solver(solver: str, bits: int, di
         assert not dense(small.get_submodule(name))[gone].any(), name
 
 
+@pytest.mark.parametrize("format", [*FORMATS, "gptq:int4,asym_float,g=32,act_order=dynamic", "gptq:int4,tinygemm,g=32"])
+def test_what_sparsegpt_prunes_stays_zero_in_every_format(format: str) -> None:
+    model = random_models.llama(window=32)
+    ids = list(torch.randint(96, (4, 32), generator=torch.Generator().manual_seed(0)))
+    small = fo.compress(model, f"sparsegpt:2:4+{format};keep=*.layers.1.*", calibration=ids)
+    for name, layer in fo.record(small).layers.items():
+        weight = dense(small.get_submodule(name))
+        runs = (weight == 0).reshape(len(weight), -1, 4)
+        assert (runs.sum(2) >= 2).all(), name
+        assert layer.kept == 0.5
+
+
 def test_w8a8_and_embeddings_keep_zeros() -> None:
     model = random_models.llama(window=32)
     for recipe in ("magnitude:2:4+w8a8", "magnitude:2:4+llm_int8"):
