@@ -20,7 +20,7 @@ from fairopt.compress.interchange.hqq import Hqq
 from fairopt.compress.interchange.layout import Layout
 from fairopt.compress.quantization_config import METHOD
 from fairopt.compress.recipe import Chain, Override, Quantize, Recipe
-from fairopt.compress.record import attach, describe, stored_bytes
+from fairopt.compress.record import attach, describe, has_record, record, stored_bytes
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear, pack
 
@@ -68,6 +68,12 @@ def export(
         raise InputError(f"export: layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
     if not hasattr(model, "save_pretrained"):
         raise InputError(f"export: model must be a transformers model, got {type(model).__name__}")
+    if has_record(model) and (sizes := record(model).unsaid_sizes):
+        place, said = next(iter(sizes.items()))
+        raise InputError(
+            f"export: config must be able to say every size, got {said} of '{place or 'the model'}' (a folder of"
+            " fairopt.save can hold it)"
+        )
     target = Path(dir).absolute()
     if layout in GGUF:
         return gguf.write_file(model, target, layout.removeprefix("gguf-"))
