@@ -1,13 +1,10 @@
 // pack and unpack: rows of codes to tiles of 64 rows and back.
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <algorithm>
 #include <cstring>
 
 #include "fairopt/packed_linear.h"
 #include "kernels/formats.h"
+#include "kernels/huge_pages.h"
 #include "kernels/packed_format.h"
 #include "kernels/require.h"
 
@@ -18,17 +15,6 @@ using kernels::kTileRows;
 using kernels::PackedLayout;
 using kernels::PackedZeros;
 using kernels::require;
-
-/// Asks for pages of 2 MB where memory has not been touched yet: at every new page a stream from memory stalls, which
-/// at 4 KB costs a product with one token a fifth of its speed. A wish: where it is refused, nothing is lost.
-void prefer_huge_pages([[maybe_unused]] std::uint8_t* memory, [[maybe_unused]] std::int64_t bytes) {
-#if defined(__linux__)
-  constexpr std::uintptr_t kPage = std::uintptr_t{1} << 21;
-  const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + kPage - 1) / kPage * kPage;
-  const auto end = (reinterpret_cast<std::uintptr_t>(memory) + static_cast<std::uintptr_t>(bytes)) / kPage * kPage;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#endif
-}
 
 /// Eight 4-bit codes of a row, first in the high nibble of each byte, to the dword of the packed layout: byte b of it
 /// holds code b and, in its high nibble, code b + 4. Bytes of the word are in memory order, the lowest first.
@@ -151,7 +137,7 @@ void pack(const QuantizedView& weight, const QuantizedLayout& layout, std::uint8
   check(weight, layout.format, "pack", "weight");
   require(packed != nullptr, "pack", "packed must not be null");
   const PackedLayout to(layout);
-  prefer_huge_pages(packed, packed_bytes(layout));
+  kernels::prefer_huge_pages(packed, packed_bytes(layout));
   executor.parallel_for(0, to.tiles, 1, [&](std::int64_t lo, std::int64_t hi) {
     for (std::int64_t tile = lo; tile < hi; ++tile) pack_tile(weight, layout, to, tile, packed + tile * to.tile_bytes);
   });

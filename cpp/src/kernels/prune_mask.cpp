@@ -5,6 +5,7 @@
 
 #include "fairopt/prune.h"
 #include "fairopt/quantize.h"
+#include "kernels/huge_pages.h"
 #include "kernels/prune_select.h"
 #include "kernels/require.h"
 
@@ -15,20 +16,26 @@ using kernels::require;
 using kernels::ScoreChunks;
 using kernels::ScoreRun;
 
-/// All that can be said before the values are read.
-void check(const char* op, const PruneScores& scores, const std::uint8_t* mask, const std::string& which) {
+/// All that can be said before the values are read; then the mask gets its memory.
+void check(const char* op, const PruneScores& scores, std::uint8_t* mask, const std::string& which) {
   const auto [values, dtype, rows, cols, norms] = scores;
   require(rows >= 0 && cols >= 0, op, "score{} must be of a shape of at least 0, got [{}, {}]", which, rows, cols);
   require(rows * cols == 0 || (values != nullptr && mask != nullptr), op, "score{} and its mask must not be null",
           which);
-  if (norms == nullptr) return;
-  const std::int64_t bad = kernels::table().count_nonfinite(norms, cols);
-  require(bad == 0, op, "norms{} must be finite, got {} NaN or infinite values", which, bad);
-  const float least = cols == 0 ? 0.0f : *std::min_element(norms, norms + cols);
-  require(least >= 0, op, "norms{} must be at least 0, got {}", which, least);
+  if (norms != nullptr && cols > 0) {
+    const std::int64_t bad = kernels::table().count_nonfinite(norms, cols);
+    require(bad == 0, op, "norms{} must be finite, got {} NaN or infinite values", which, bad);
+    const float least = *std::min_element(norms, norms + cols);
+    require(least >= 0, op, "norms{} must be at least 0, got {}", which, least);
+  }
+  kernels::prefer_huge_pages(mask, rows * cols);
 }
 
-void require_finite(const char* op, const std::string& which, std::int64_t bad) {
+/// `met` is how many scores were NaN or infinite: with finite values, products that overflowed, and those are fine.
+void require_finite(const char* op, const PruneScores& scores, const std::string& which, std::int64_t met,
+                    Executor& executor) {
+  if (met == 0) return;
+  const std::int64_t bad = count_nonfinite(scores.values, scores.dtype, scores.rows * scores.cols, executor);
   require(bad == 0, op, "score{} must be finite, got {} NaN or infinite values", which, bad);
 }
 
@@ -46,25 +53,25 @@ void prune_mask(const PruneScores& scores, std::int64_t prune, std::uint8_t* mas
   check(op, scores, mask, "");
   const std::int64_t n = scores.rows * scores.cols;
   require(prune >= 0 && prune <= n, op, "prune must be in [0, {}], got {}", n, prune);
-  std::int64_t bad = 0;
-  kernels::mask_smallest(ScoreChunks({&scores, 1}), prune, {&mask, 1}, {&bad, 1}, executor);
-  require_finite(op, "", bad);
+  std::int64_t met = 0;
+  kernels::mask_smallest(ScoreChunks({&scores, 1}), prune, {&mask, 1}, {&met, 1}, executor);
+  require_finite(op, scores, "", met, executor);
 }
 
 void prune_mask_rows(const PruneScores& scores, std::int64_t prune, std::uint8_t* mask, Executor& executor) {
   constexpr const char* op = "prune_mask_rows";
   check(op, scores, mask, "");
   require(prune >= 0 && prune <= scores.cols, op, "prune must be in [0, {}], got {}", scores.cols, prune);
-  std::atomic<std::int64_t> bad = 0;
+  std::atomic<std::int64_t> met = 0;
   executor.parallel_for(0, scores.rows, 1, [&](std::int64_t first, std::int64_t last) {
     CallingThread here;
     std::int64_t found = 0;
     for (; first < last; ++first) {
       kernels::mask_smallest(ScoreChunks(scores, first), prune, {&mask, 1}, {&found, 1}, here);
     }
-    bad += found;
+    met += found;
   });
-  require_finite(op, "", bad);
+  require_finite(op, scores, "", met, executor);
 }
 
 void prune_mask_model(std::span<const PruneScores> scores, std::int64_t prune, std::span<std::uint8_t* const> masks,
@@ -75,9 +82,11 @@ void prune_mask_model(std::span<const PruneScores> scores, std::int64_t prune, s
   for (std::size_t i = 0; i < scores.size(); ++i) check(op, scores[i], masks[i], fmt::format("s[{}]", i));
   const ScoreChunks chunks(scores);
   require(prune >= 0 && prune <= chunks.entries(), op, "prune must be in [0, {}], got {}", chunks.entries(), prune);
-  std::vector<std::int64_t> bad(scores.size());
-  kernels::mask_smallest(chunks, prune, masks, bad, executor);
-  for (std::size_t i = 0; i < scores.size(); ++i) require_finite(op, fmt::format("s[{}]", i), bad[i]);
+  std::vector<std::int64_t> met(scores.size());
+  kernels::mask_smallest(chunks, prune, masks, met, executor);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    require_finite(op, scores[i], fmt::format("s[{}]", i), met[i], executor);
+  }
 }
 
 void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* mask, Executor& executor) {
@@ -87,16 +96,18 @@ void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* ma
   require(scores.cols % m == 0, op, "cols must be a multiple of m = {}, got {}", m, scores.cols);
   check(op, scores, mask, "");
   const ScoreChunks chunks({&scores, 1}, m);
-  std::atomic<std::int64_t> bad = 0;
+  std::atomic<std::int64_t> met = 0;
   executor.parallel_for(0, chunks.size(), 1, [&](std::int64_t first, std::int64_t last) {
+    std::int64_t found = 0;
     for (; first < last; ++first) {
       chunks.for_each_run(chunks[first], [&](const ScoreRun& run) {
         kernels::table().n_of_m(run.scores, run.count, n, m, mask + run.first);
-        bad += kernels::table().count_nonfinite(run.values, run.count);
+        found += kernels::table().count_nonfinite(run.scores, run.count);
       });
     }
+    met += found;
   });
-  require_finite(op, "", bad);
+  require_finite(op, scores, "", met, executor);
 }
 
 }  // namespace fairopt

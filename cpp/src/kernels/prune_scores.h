@@ -13,7 +13,6 @@ namespace fairopt::kernels {
 
 /// Consecutive entries of a matrix.
 struct ScoreRun {
-  const float* values;
   const float* scores;  ///< up to their sign
   std::int64_t first, count;
 };
@@ -21,6 +20,8 @@ struct ScoreRun {
 /// Entries of matrices in chunks, which threads share, of runs, which fit the first cache.
 class ScoreChunks {
  public:
+  static constexpr std::int64_t kRunsOfChunk = 16;
+
   struct Chunk {
     std::size_t matrix;
     std::int64_t first, last;
@@ -54,19 +55,19 @@ class ScoreChunks {
   ScoreRun read(std::size_t matrix, std::int64_t first, std::int64_t count, float* values, float* scores) const {
     const PruneScores& in = matrices_[matrix];
     const float* seen = as_floats(in.values, in.dtype, first, count, values);
-    if (in.norms == nullptr) return {seen, seen, first, count};
+    if (in.norms == nullptr) return {seen, first, count};
     for (std::int64_t i = 0; i < count;) {
       const std::int64_t column = (first + i) % in.cols, n = std::min(count - i, in.cols - column);
       table().multiply(seen + i, in.norms + column, n, scores + i);
       i += n;
     }
-    return {seen, scores, first, count};
+    return {scores, first, count};
   }
 
  private:
   void add(Chunk range) {
     entries_ += range.size();
-    const std::int64_t longest = 16 * run_;
+    const std::int64_t longest = kRunsOfChunk * run_;
     for (; range.first < range.last; range.first += longest) {
       chunks_.push_back({range.matrix, range.first, std::min(range.last, range.first + longest)});
     }

@@ -8,8 +8,8 @@
 
 namespace fairopt::kernels {
 
-/// Writes the masks in which exactly `prune` entries of smallest score are 0; masks[i] is that of matrix i. Adds the
-/// values that are NaN or infinite to nonfinite[matrix]; where there are any the masks are not whole.
+/// Writes the masks in which exactly `prune` entries of smallest score are 0; masks[i] is that of matrix i. Scores that
+/// are NaN or infinite count as larger than the others; adds to nonfinite[matrix] how many were met, at least once.
 void mask_smallest(const ScoreChunks& scores, std::int64_t prune, std::span<std::uint8_t* const> masks,
                    std::span<std::int64_t> nonfinite, Executor& executor);
 

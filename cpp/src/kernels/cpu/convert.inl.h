@@ -27,8 +27,9 @@ void f32_to_bf16(const float* in, std::int64_t n, std::uint16_t* out) { narrow<s
 
 std::int64_t count_nonfinite(const float* in, std::int64_t n) {
   const auto nonfinite = [](F32 a) { return (as_int(a) & splat(0x7fffffff)) > splat(0x7f7fffff); };
-  std::int64_t found = 0, i = 0;
-  for (; i + F32::kWidth <= n; i += F32::kWidth) found += count(nonfinite(load(in + i)));
-  if (i < n) found += count(nonfinite(load_first(in + i, static_cast<int>(n - i))));
-  return found;
+  I32 found = splat(0);
+  std::int64_t i = 0;
+  for (; i + F32::kWidth <= n; i += F32::kWidth) found = increment(found, nonfinite(load(in + i)));
+  if (i < n) found = increment(found, nonfinite(load_first(in + i, static_cast<int>(n - i))));
+  return sum(found);
 }

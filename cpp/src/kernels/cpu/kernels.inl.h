@@ -48,6 +48,7 @@ constexpr KernelTable make_table(const char* name) {
       .count_nonfinite = &count_nonfinite,
       .multiply = &multiply,
       .mask_above_bracket = &mask_above_bracket,
+      .count_scores_at = &count_scores_at,
       .count_below = &count_below,
       .mask_above = &mask_above,
       .n_of_m = &n_of_m,

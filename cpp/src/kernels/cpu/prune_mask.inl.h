@@ -1,12 +1,18 @@
 // Masks by magnitude. The key of a score is the bits of |score|: as integers they sort like the magnitudes.
 
 inline I32 keys(F32 score) { return as_int(abs(score)); }
-inline I32 load_i32(const std::int32_t* p) {
-  float lanes[F32::kWidth];
-  __builtin_memcpy(lanes, p, sizeof lanes);
-  return as_int(load(lanes));
-}
 constexpr std::int32_t kNoKey = -2147483647 - 1;
+
+// The keys of a vector of scores of which `left` are there; the others are `none`.
+inline I32 keys_or(const float* score, std::int64_t left, std::int32_t none) {
+  if (left >= F32::kWidth) return keys(load(score));
+  const int n = static_cast<int>(left);
+  return select(splat(n) > lane_indices(), keys(load_first(score, n)), splat(none));
+}
+inline void store_bits_first(std::uint8_t* p, std::uint64_t bits, std::int64_t n) {
+  if (n >= 64) return store_bits(p, bits);
+  for (std::int64_t i = 0; i < n; ++i) p[i] = bits >> i & 1;
+}
 
 void multiply(const float* a, const float* b, std::int64_t n, float* out) {
   std::int64_t i = 0;
@@ -14,38 +20,26 @@ void multiply(const float* a, const float* b, std::int64_t n, float* out) {
   for (; i < n; ++i) out[i] = a[i] * b[i];
 }
 
-inline std::int64_t total(I32 counts) {
-  std::int32_t lanes[F32::kWidth];
-  store_where(lanes, counts == counts, counts);
-  std::int64_t sum = 0;
-  for (const std::int32_t lane : lanes) sum += lane;
-  return sum;
-}
-
 // Keeps what lies above bracket.low, and collects the keys in the bracket with their places, `first` that of score[0].
 BracketCounts mask_above_bracket(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
                                  std::int64_t first, BracketedKeys found) {
-  const I32 low = splat(bracket.low), high = splat(bracket.high), step = splat(F32::kWidth);
+  const I32 low = splat(bracket.low), high = splat(bracket.high);
   I32 place = lane_indices() + splat(static_cast<std::int32_t>(first));
-  I32 at_low = splat(0), at_high = splat(0), above = splat(0);
-  std::int64_t between = 0, i = 0;
-  const auto look = [&](I32 key) {
-    const Mask inside = (key > low) & (high > key);
-    store_where(found.places + between, inside, place);
-    between += store_where(found.keys + between, inside, key);
-    place = place + step;
-    at_low = increment(at_low, key == low);
-    at_high = increment(at_high, key == high);
-    above = increment(above, key > high);
-    return increment(splat(0), key > low);
-  };
-  for (; i + F32::kWidth <= n; i += F32::kWidth) store_u8(mask + i, look(keys(load(score + i))));
-  if (i < n) {
-    const int rest = static_cast<int>(n - i);
-    const I32 key = keys(load_first(score + i, rest));
-    store_u8_first(mask + i, look(select(splat(rest) > lane_indices(), key, splat(kNoKey))), rest);
+  BracketCounts counts{};
+  for (std::int64_t i = 0; i < n; i += 64) {
+    std::uint64_t kept = 0;
+    for (int lane = 0; lane < 64 && i + lane < n; lane += F32::kWidth) {
+      const I32 key = keys_or(score + i + lane, n - i - lane, kNoKey);
+      const Mask above = key > low, inside = above & (high > key);
+      store_where(found.places + counts.between, inside, place);
+      counts.between += store_where(found.keys + counts.between, inside, key);
+      place = place + splat(F32::kWidth);
+      kept |= std::uint64_t{lane_bits(above)} << lane;
+    }
+    counts.above_low += __builtin_popcountll(kept);
+    store_bits_first(mask + i, kept, n - i);
   }
-  return {total(at_low), between, total(at_high), total(above)};
+  return counts;
 }
 
 std::int64_t count_below(const std::int32_t* keys, std::int64_t n, std::int32_t limit) {
@@ -53,7 +47,15 @@ std::int64_t count_below(const std::int32_t* keys, std::int64_t n, std::int32_t 
   std::int64_t i = 0, rest = 0;
   for (; i + F32::kWidth <= n; i += F32::kWidth) below = increment(below, splat(limit) > load_i32(keys + i));
   for (; i < n; ++i) rest += keys[i] < limit;
-  return total(below) + rest;
+  return sum(below) + rest;
+}
+
+std::int64_t count_scores_at(const float* score, std::int64_t n, std::int32_t wanted) {
+  I32 found = splat(0);
+  for (std::int64_t i = 0; i < n; i += F32::kWidth) {
+    found = increment(found, keys_or(score + i, n - i, kNoKey) == splat(wanted));
+  }
+  return sum(found);
 }
 
 // Keeps what lies above the threshold key, and what equals it once the first *ties of those are pruned.
@@ -80,7 +82,7 @@ void mask_above(const float* score, std::int64_t n, std::int32_t threshold, std:
 }
 
 // A value is kept if fewer than n of its group beat it: by magnitude, among equals by the higher index.
-void n_of_m_any(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+void n_of_m_scalar(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
   for (std::int64_t first = 0; first < count; first += m) {
     std::int32_t key[32];
     for (int i = 0; i < m; ++i) {
@@ -95,29 +97,105 @@ void n_of_m_any(const float* score, std::int64_t count, int n, int m, std::uint8
   }
 }
 
-// Where groups fill vectors: compares each lane with the other m - 1 of its group by rotating the group.
-void n_of_m_rotating(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
-  I32 rotation[F32::kWidth], later[F32::kWidth];  // lane that comes to lie here; 1 where it comes from the right
-  const I32 lane = lane_indices(), within = splat(m - 1);
-  for (int d = 1; d < m; ++d) {
-    const I32 place = (lane + splat(d)) & within;
-    rotation[d] = (lane - (lane & within)) | place;
-    later[d] = increment(splat(0), place > (lane & within));
-  }
-  for (std::int64_t i = 0; i < count; i += F32::kWidth) {
-    const int lanes = count - i < F32::kWidth ? static_cast<int>(count - i) : F32::kWidth;
-    const I32 key = keys(lanes == F32::kWidth ? load(score + i) : load_first(score + i, lanes));
-    I32 better = splat(0);
-    for (int d = 1; d < m; ++d) better = increment(better, permute(key, rotation[d]) > key - later[d]);
-    const I32 keep = increment(splat(0), splat(n) > better);
-    if (lanes == F32::kWidth) {
-      store_u8(mask + i, keep);
-    } else {
-      store_u8_first(mask + i, keep, lanes);
+// A group a lane: value i of every group meets value j of its own.
+void n_of_m_across(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+  const std::int64_t step = std::int64_t{F32::kWidth} * m;
+  std::int32_t places[F32::kWidth];
+  for (int lane = 0; lane < F32::kWidth; ++lane) places[lane] = lane * m;
+  const I32 starts = load_i32(places);
+  for (; count >= step; count -= step, score += step, mask += step) {
+    I32 key[32], better[32];
+    for (int i = 0; i < m; ++i) {
+      key[i] = keys(gather(score, starts + splat(i)));
+      better[i] = splat(0);
     }
+    for (int i = 1; i < m; ++i) {
+      for (int j = 0; j < i; ++j) {
+        const Mask loses = key[j] > key[i];  // of equals the higher index, i, is the better
+        better[i] = increment(better[i], loses);
+        better[j] = better[j] + select(loses, splat(0), splat(1));
+      }
+    }
+    for (int i = 0; i < m; ++i) {
+      const unsigned kept = lane_bits(splat(n) > better[i]);
+      for (int lane = 0; lane < F32::kWidth; ++lane) mask[lane * m + i] = kept >> lane & 1;
+    }
+  }
+  n_of_m_scalar(score, count, n, m, mask);
+}
+
+// Bit i of a word belongs to value i of 64, in groups of kM. Each group turned by d: bit i comes from bit i - d.
+template <int kM>
+inline std::uint64_t turn(std::uint64_t word, int d) {
+  const std::uint64_t ones = ~std::uint64_t{0} / ((std::uint64_t{1} << kM) - 1), low = ones * ((1u << d) - 1);
+  return (word << d & ~low) | (word >> (kM - d) & low);
+}
+
+/// Numbers of 0 .. kM - 1, one for each bit of a word, which count words.
+template <int kM>
+struct BitCounters {
+  static constexpr int kDigits = kM > 8 ? 4 : kM > 4 ? 3 : kM > 2 ? 2 : 1;
+  std::uint64_t digits[kDigits] = {};
+
+  void add(std::uint64_t word) {
+    for (std::uint64_t& digit : digits) {
+      const std::uint64_t carry = digit & word;
+      digit ^= word;
+      word = carry;
+    }
+  }
+  std::uint64_t below(int n) const {  // n in [1, kM]
+    std::uint64_t less = 0, equal = ~std::uint64_t{0};
+    for (int i = kDigits - 1; i >= 0; --i) {
+      const std::uint64_t digit = (n - 1) >> i & 1 ? ~std::uint64_t{0} : 0;
+      less |= equal & digit & ~digits[i];
+      equal &= ~(digit ^ digits[i]);
+    }
+    return less | equal;
+  }
+};
+
+// Where groups fill vectors: each lane meets the next d of its group, d up to kM / 2. The rest follows, turned and
+// negated: of two values exactly one beats the other.
+template <int kM>
+void n_of_m_words(const float* score, std::int64_t count, int n, std::uint8_t* mask) {
+  I32 rotation[kM / 2 + 1], later[kM / 2 + 1];  // the lane that is met; 1 where its index is the higher one
+  const I32 lanes = lane_indices(), within = splat(kM - 1);
+  for (int d = 1; d <= kM / 2; ++d) {
+    const I32 place = (lanes + splat(d)) & within;
+    rotation[d] = (lanes - (lanes & within)) | place;
+    later[d] = increment(splat(0), place > (lanes & within));
+  }
+  for (std::int64_t i = 0; i < count; i += 64) {
+    std::uint64_t beaten[kM / 2 + 1] = {};
+    for (int lane = 0; lane < 64 && i + lane < count; lane += F32::kWidth) {
+      const I32 key = keys_or(score + i + lane, count - i - lane, 0);
+      for (int d = 1; d <= kM / 2; ++d) {
+        beaten[d] |= std::uint64_t{lane_bits(permute(key, rotation[d]) > key - later[d])} << lane;
+      }
+    }
+    BitCounters<kM> better;
+    for (int d = 1; d <= kM / 2; ++d) {
+      better.add(beaten[d]);
+      if (2 * d < kM) better.add(~turn<kM>(beaten[d], d));
+    }
+    store_bits_first(mask + i, better.below(n), count - i);
   }
 }
 
+template <int kM>
+inline bool n_of_m_in_words(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+  if constexpr (kM <= F32::kWidth) {
+    if (m == kM) n_of_m_words<kM>(score, count, n, mask);
+    return m == kM;
+  }
+  return false;
+}
+
 void n_of_m(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
-  (F32::kWidth % m == 0 ? n_of_m_rotating : n_of_m_any)(score, count, n, m, mask);
+  if (n_of_m_in_words<2>(score, count, n, m, mask) || n_of_m_in_words<4>(score, count, n, m, mask) ||
+      n_of_m_in_words<8>(score, count, n, m, mask) || n_of_m_in_words<16>(score, count, n, m, mask)) {
+    return;
+  }
+  n_of_m_across(score, count, n, m, mask);
 }

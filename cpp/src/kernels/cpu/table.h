@@ -152,7 +152,7 @@ struct KeyBracket {
 };
 /// How many keys of a run lie where.
 struct BracketCounts {
-  std::int64_t at_low, between, at_high, above;
+  std::int64_t above_low, between;
 };
 /// Keys between the limits and their places, with room for all and kVectorPadding more.
 struct BracketedKeys {
@@ -183,6 +183,7 @@ struct KernelTable {
   void (*multiply)(const float* a, const float* b, std::int64_t n, float* out);
   BracketCounts (*mask_above_bracket)(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
                                       std::int64_t first, BracketedKeys found);
+  std::int64_t (*count_scores_at)(const float* score, std::int64_t n, std::int32_t key);
   std::int64_t (*count_below)(const std::int32_t* keys, std::int64_t n, std::int32_t limit);
   void (*mask_above)(const float* score, std::int64_t n, std::int32_t threshold, std::int64_t* ties,
                      std::uint8_t* mask);

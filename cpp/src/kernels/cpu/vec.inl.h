@@ -7,6 +7,19 @@
 inline F32 abs(F32 a) { return as_float(as_int(a) & splat(0x7fffffff)); }
 inline F32 clamp(F32 a, F32 low, F32 high) { return min(max(a, low), high); }
 
+inline I32 load_i32(const std::int32_t* p) {
+  float lanes[F32::kWidth];
+  __builtin_memcpy(lanes, p, sizeof lanes);
+  return as_int(load(lanes));
+}
+inline std::int64_t sum(I32 a) {
+  std::int32_t lanes[F32::kWidth];
+  store_where(lanes, a == a, a);
+  std::int64_t total = 0;
+  for (const std::int32_t lane : lanes) total += lane;
+  return total;
+}
+
 inline F32 load_bf16(const std::uint16_t* p) { return as_float(shift_left<16>(load_u16(p))); }
 inline void store_bf16(std::uint16_t* p, F32 a) {  // half to even
   const I32 bits = as_int(a);

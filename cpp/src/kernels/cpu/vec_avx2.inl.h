@@ -48,6 +48,7 @@ inline Mask operator&(Mask a, Mask b) { return {_mm256_and_si256(a.v, b.v)}; }
 inline I32 select(Mask m, I32 yes, I32 no) { return {_mm256_blendv_epi8(no.v, yes.v, m.v)}; }
 inline F32 select(Mask m, F32 yes, F32 no) { return as_float(select(m, as_int(yes), as_int(no))); }
 inline I32 increment(I32 a, Mask where) { return {_mm256_sub_epi32(a.v, where.v)}; }
+inline unsigned lane_bits(Mask m) { return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(m.v))); }
 inline int count(Mask m) {
   return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(m.v))));
 }
@@ -61,6 +62,16 @@ inline int store_where(std::int32_t* p, Mask m, I32 a) {  // packs the chosen la
     p[n++] = lanes[__builtin_ctz(bits)];
   }
   return n;
+}
+
+inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 or 1
+  const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i bit_of = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
+  for (int half = 0; half < 2; ++half) {
+    const __m256i copies = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits >> 32 * half)), byte_of);
+    const __m256i ones = _mm256_cmpeq_epi8(_mm256_and_si256(copies, bit_of), bit_of);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32 * half), _mm256_abs_epi8(ones));
+  }
 }
 
 inline F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }

@@ -48,11 +48,16 @@ inline Mask operator&(Mask a, Mask b) { return {static_cast<__mmask16>(a.v & b.v
 inline I32 select(Mask m, I32 yes, I32 no) { return {_mm512_mask_mov_epi32(no.v, m.v, yes.v)}; }
 inline F32 select(Mask m, F32 yes, F32 no) { return {_mm512_mask_mov_ps(no.v, m.v, yes.v)}; }
 inline I32 increment(I32 a, Mask where) { return {_mm512_mask_add_epi32(a.v, where.v, a.v, _mm512_set1_epi32(1))}; }
+inline unsigned lane_bits(Mask m) { return m.v; }
 inline int count(Mask m) { return __builtin_popcount(m.v); }
 
 inline int store_where(std::int32_t* p, Mask m, I32 a) {          // packs the chosen lanes; may write all lanes' room
   _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(m.v, a.v));  // compressing into memory is microcoded on Zen 4
   return count(m);
+}
+
+inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 or 1
+  _mm512_storeu_si512(p, _mm512_maskz_set1_epi8(bits, 1));
 }
 
 inline F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }

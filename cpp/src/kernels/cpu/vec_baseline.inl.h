@@ -53,6 +53,10 @@ inline Mask operator&(Mask a, Mask b) { return {a.v & b.v}; }
 inline I32 select(Mask m, I32 yes, I32 no) { return {(m.v & yes.v) | (~m.v & no.v)}; }
 inline F32 select(Mask m, F32 yes, F32 no) { return as_float(select(m, as_int(yes), as_int(no))); }
 inline I32 increment(I32 a, Mask where) { return {a.v - where.v}; }
+inline unsigned lane_bits(Mask m) {
+  const i32x4 own = m.v & i32x4{1, 2, 4, 8};
+  return static_cast<unsigned>(own[0] | own[1] | own[2] | own[3]);
+}
 inline int count(Mask m) { return -(m.v[0] + m.v[1] + m.v[2] + m.v[3]); }
 
 inline int store_where(std::int32_t* p, Mask m, I32 a) {  // packs the chosen lanes; may write all lanes' room
@@ -62,6 +66,10 @@ inline int store_where(std::int32_t* p, Mask m, I32 a) {  // packs the chosen la
     n -= m.v[i];
   }
   return n;
+}
+
+inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 or 1
+  for (int i = 0; i < 64; ++i) p[i] = bits >> i & 1;
 }
 
 inline F32 max(F32 a, F32 b) { return select(a > b, a, b); }
