@@ -54,6 +54,7 @@ class FairoptQuantizer(HfQuantizer):
         _refuse_tied(model, self._chains)
         self._dense_bytes = stored_bytes(model)
         self._reports: Reports = {}
+        self._refused: list[InputError] = []
         return model
 
     def _recipe_for(self, model: nn.Module) -> Recipe:
@@ -72,9 +73,11 @@ class FairoptQuantizer(HfQuantizer):
 
     def get_quantize_ops(self) -> ConversionOps:
         """What turns a weight that was just read into a compressed layer."""
-        return _CompressOnLoad(self._chains, self._reports)
+        return _CompressOnLoad(self._chains, self._reports, self._refused)
 
     def _process_model_after_weight_loading(self, model: Any, **kwargs: Any) -> Any:
+        if not self.pre_quantized and self._refused:
+            raise self._refused[0]
         for name, layer in _quantized(model):
             del layer.weight
             if self.pre_quantized:
@@ -113,11 +116,16 @@ class FairoptQuantizer(HfQuantizer):
 
 
 class _CompressOnLoad(ConversionOps):
-    """Puts the compressed layer into the model in place of the empty dense one whose weight was read."""
+    """Puts the compressed layer into the model in place of the empty dense one whose weight was read.
 
-    def __init__(self, chains: dict[str, Chain], reports: Reports) -> None:
+    Of what a conversion raises, transformers makes a table and a RuntimeError without its words. A weight that must be
+    refused is therefore noted in ``refused``, nothing is compressed from there on, and the error comes after loading.
+    """
+
+    def __init__(self, chains: dict[str, Chain], reports: Reports, refused: list[InputError]) -> None:
         self._chains = chains
         self._reports = reports
+        self._refused = refused
 
     def convert(
         self, input_dict: dict[str, Any], source_patterns: list[str], target_patterns: list[str], **kwargs: Any
@@ -126,16 +134,15 @@ class _CompressOnLoad(ConversionOps):
         model, missing_keys = kwargs["model"], kwargs["missing_keys"]
         left = {}
         for key, value in input_dict.items():
-            weight = value[0] if isinstance(value, list) else value
             name = key.rpartition(".")[0]
             layer = model.get_submodule(name)
-            if weight.shape != layer.weight.shape:
-                shape = list(layer.weight.shape)
-                raise InputError(f"load: tensor '{key}' must have shape {shape}, got {list(weight.shape)}")
-            check_finite(name, weight)
-            layer.weight = nn.Parameter(weight, requires_grad=False)
-            compressed, self._reports[name] = compress_layer(layer, self._chains[name], name)
-            if isinstance(compressed, _CLASSES):
+            weight = value[0] if isinstance(value, list) else value
+            compressed = self._compressed(key, layer, weight)
+            if compressed is None:
+                layer.weight = nn.Parameter(torch.empty(0, device="meta"), requires_grad=False)
+                layer.weight._is_hf_initialized = True
+                missing_keys.discard(key)
+            elif isinstance(compressed, _CLASSES):
                 _guard_from_initialisation(compressed)
                 model.set_submodule(name, compressed)
                 missing_keys.discard(key)
@@ -143,6 +150,23 @@ class _CompressOnLoad(ConversionOps):
             else:
                 left[key] = compressed.weight
         return left
+
+    def _compressed(self, key: str, layer: Any, weight: torch.Tensor) -> Any:
+        """The layer with that weight, compressed; None once a weight was refused."""
+        if self._refused:
+            return None
+        name = key.rpartition(".")[0]
+        try:
+            if weight.shape != layer.weight.shape:
+                shape = list(layer.weight.shape)
+                raise InputError(f"load: tensor '{key}' must have shape {shape}, got {list(weight.shape)}")
+            check_finite(name, weight)
+            layer.weight = nn.Parameter(weight, requires_grad=False)
+            compressed, self._reports[name] = compress_layer(layer, self._chains[name], name)
+        except InputError as error:
+            self._refused.append(error)
+            return None
+        return compressed
 
 
 def _quantized(model: nn.Module) -> list[tuple[str, Any]]:
