@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import fairopt
 from fairopt.cli import app
+from fairopt.compress import statistics
 from fairopt.compress.calibration import Calibration, CalibrationFile, read_documents
 
 RECIPE = "gptq:int4,g=32"
@@ -74,3 +75,28 @@ def test_a_file_and_its_texts_are_the_same_calibration(texts: Path) -> None:
     of_texts = Calibration.of(read_documents(texts), tokenizer=tokenizer, samples=3, length=128)
     assert of_file.sha256 == of_texts.sha256
     assert Calibration.for_model(model, of_texts, tokenizer=None) is of_texts
+
+
+def test_an_audit_shares_one_pass_where_it_can_and_says_so(
+    tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = [RECIPE, "sparsegpt:2:4+int4:g=32", "awq:int4,g=32", "magnitude:0.5"]
+    passes: list[int] = []
+    run_block = statistics.run_block
+    monkeypatch.setattr(statistics, "run_block", lambda *given: passes.append(1) or run_block(*given))
+    out = tmp_path / "run"
+    words = ["audit", "phantom", "--limit", "4", "--out", str(out), "--base-runs", "2"]
+    words += ["--calibration", str(texts), "--samples", "6", "--length", "32"]
+    for recipe in recipes:
+        words += ["--compress", recipe]
+    found = CliRunner().invoke(app, [*words, "--shared-statistics"])
+    assert found.exit_code in {0, 1, 4}, found.output
+    blocks = list((out / "statistics").rglob("*layers*.safetensors"))
+    assert len(passes) == len(blocks) > 0
+    run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    said = [(variant["calibration"] or {}).get("statistics") for variant in run["descriptor"]["variants"]]
+    assert said == ["dense model", "dense model", None, None]
+    assert "--shared-statistics" in run["command"]
+    apart = CliRunner().invoke(app, words)
+    assert apart.exit_code == 3
+    assert f"variant {RECIPE}: calibration must be that of the run" in apart.stderr

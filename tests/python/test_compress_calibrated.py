@@ -248,7 +248,7 @@ def test_layers_with_the_same_inputs_share_a_sum_and_others_do_not(sign: float) 
     x = torch.randn(2, 5, 8)
     chains = dict.fromkeys("abc", parse("int8").chain)
     task = BlockTask("", block, chains, [BlockCall(x), BlockCall(x + 1)], 0)
-    found = layer_hessians(task, dict.fromkeys("abc", torch.float32))
+    found = layer_hessians(task.observe, dict.fromkeys("abc", torch.float32))
     assert (found["a"] is found["b"]) == (sign < 0)
     inputs = torch.cat([x, x + 1]).reshape(-1, 8)
     expected = 2 / 20 * inputs.T @ inputs

@@ -45,6 +45,7 @@ def audit(
     out: str | os.PathLike[str],
     models: Sequence[ModelSource] = (),
     calibration: CalibrationSource | None = None,
+    shared_statistics: bool = False,
     seed: int = 0,
     limit: int | None = None,
     policy: PolicySource | None = None,
@@ -57,21 +58,19 @@ def audit(
 
     Args:
         base: ``"phantom"``, a folder, a name on the hub, or a :class:`~fairopt.models.loading.LoadedModel`.
-        variants: recipes to apply to ``base``; an entry that is a folder or a loaded model is taken as it is.
-        models: further variants, all folders or loaded models.
+        variants, models: recipes to apply to ``base``, folders and loaded models; ``models`` may not be recipes.
         benchmarks: names, perhaps with levels (``bbq?order=reversed``): :func:`fairopt.benchmarks.get_all`.
         suite: benchmarks under one name, asked first; what of it cannot be asked is left out, and said so.
         factors: further levels to ask at, one at a time, where a benchmark has the factor: ``{"chat": ["on"]}``.
         data: folder of the benchmarks' data; None is the environment variable ``FAIROPT_DATA``.
         out: new, empty, or the folder of the same audit, which goes on; workers given the same folder share it.
         calibration, seed, dtype: texts, ids or a file, for recipes; of recipes; in which folders are loaded.
+        shared_statistics: one calibration pass over the base, kept in ``out``, for all recipes that it serves.
         limit: ask only so many items of each benchmark, spread evenly over it.
         policy: limits and error rates, as a value or a file (docs/gates.md); part of the run's identity.
         base_runs: times that the base model is scored, in other batches each: 2 show the noise, 3 and more measure it.
-        speed: also measure how fast each variant is here.
-        lease: seconds without progress after which another worker's job is taken over.
-    Raises :class:`~fairopt.errors.InputError` for what cannot be used, before any model runs, and
-    :class:`~fairopt.errors.NotComparable` for a variant that differs in more than its weights, or another run's folder.
+        speed, lease: also measure how fast variants are; seconds without progress until another's job is taken over.
+    Raises :class:`InputError` for what cannot be used, before a model runs, :class:`NotComparable` for others' folders.
     """
     chosen = policy_of(policy) if suite is None or policy is not None else Policy.of_suite(suite)
     selected = select(benchmarks, suite, factors or {}, data=data, limit=limit)
@@ -79,7 +78,8 @@ def audit(
     store = _usable(out, base_runs)
     loaded = candidates.load(base, dtype)
     selected = selected.for_model(loaded, speed=speed)
-    found = candidates.candidates(loaded, _sources(variants, models), dtype=dtype, seed=seed, calibration=calibration)
+    shared = store.path / "statistics" if shared_statistics else None
+    found = candidates.candidates(loaded, _sources(variants, models), dtype, seed, calibration, shared)
     descriptor = _descriptor(loaded, found, selected, chosen, limit, seed, base_runs)
     _describe(store, descriptor, selected, _command(descriptor, policy, suite, benchmarks, factors or {}, calibration))
     score(store, descriptor, selected.asked, loaded, found, lease=lease, speed=speed)
@@ -161,6 +161,8 @@ def _command(
     if isinstance(calibration, CalibrationFile):
         words += ["--calibration", os.fspath(calibration.path), "--samples", str(calibration.samples)]
         words += ["--length", str(calibration.length)] if calibration.length is not None else []
+    shared = any("statistics" in (variant.calibration or {}) for variant in d.variants)
+    words += ["--shared-statistics"] if shared else []
     if policy is not None and not isinstance(policy, Policy):
         words += ["--policy", os.fspath(policy)]
     if d.limit is not None:

@@ -13,10 +13,11 @@ from fairopt.audit.descriptor import ModelSpec
 from fairopt.audit.store import Facts
 from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress import compress
-from fairopt.compress.plan import needs_calibration
+from fairopt.compress.plan import needs_calibration, takes_shared_statistics
 from fairopt.compress.recipe import Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import has_record, record, stored_bytes
+from fairopt.compress.statistics import describe_shared
 from fairopt.compress.structure import apply as structure
 from fairopt.errors import InputError
 from fairopt.models.loading import (
@@ -94,12 +95,14 @@ def _engine(model: LoadedModel) -> dict[str, str]:
 def candidates(
     base: LoadedModel,
     variants: Sequence[ModelSource],
-    *,
     dtype: DType,
     seed: int,
     calibration: CalibrationSource | None = None,
+    statistics: Path | None = None,
 ) -> list[Candidate]:
     """One for each variant, in order: recipes are applied to ``base``, everything else is loaded.
+
+    Recipes that statistics of the dense model serve take those of the folder ``statistics``, if there is one.
 
     Raises :class:`~fairopt.errors.InputError` for a name given twice and for a recipe that does not fit the base model,
     before any model runs.
@@ -109,7 +112,7 @@ def candidates(
     tokens = None
     if calibration is not None:
         tokens = Calibration.for_model(base.model, calibration, tokenizer=base.tokenizer, seed=seed)
-    found = [_candidate(base, variant, dtype, seed, tokens) for variant in variants]
+    found = [_candidate(base, variant, dtype, seed, tokens, statistics) for variant in variants]
     names = [BASE, *(candidate.spec.name for candidate in found)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -118,7 +121,12 @@ def candidates(
 
 
 def _candidate(
-    base: LoadedModel, variant: ModelSource, dtype: DType, seed: int, calibration: Calibration | None
+    base: LoadedModel,
+    variant: ModelSource,
+    dtype: DType,
+    seed: int,
+    calibration: Calibration | None,
+    statistics: Path | None,
 ) -> Candidate:
     if not isinstance(variant, str) or variant == "phantom" or Path(variant).is_dir():
         return Candidate(spec(load(variant, dtype)), lambda: load(variant, dtype))
@@ -127,14 +135,18 @@ def _candidate(
     chains = structure.planned(base.model, recipe)
     if structure.needs_calibration(recipe.structure) or any(map(needs_calibration, chains.values())):
         required(calibration, "audit", recipe)
-        compressed = replace(compressed, calibration=calibration.describe() if calibration else None)
-    return Candidate(compressed, lambda: _compressed(base, variant, recipe, seed, calibration))
+        assert calibration is not None
+        if not takes_shared_statistics(recipe, chains):
+            statistics = None
+        described = calibration.describe() if statistics is None else describe_shared(calibration)
+        compressed = replace(compressed, calibration=described)
+    return Candidate(compressed, lambda: _compressed(base, variant, recipe, seed, calibration, statistics))
 
 
 def _compressed(
-    base: LoadedModel, name: str, recipe: Recipe, seed: int, calibration: Calibration | None
+    base: LoadedModel, name: str, recipe: Recipe, seed: int, calibration: Calibration | None, statistics: Path | None
 ) -> LoadedModel:
-    model = compress(base.model, recipe, calibration=calibration, seed=seed)
+    model = compress(base.model, recipe, calibration=calibration, seed=seed, statistics=statistics)
     return replace(base, model=model, name=name, weights_hash=hash_weights(model))
 
 

@@ -26,6 +26,9 @@ from fairopt.cli.show import show
 from fairopt.cli.table import print_json, print_table
 from fairopt.errors import ExitCode
 
+Statistics = Annotated[
+    Path | None, typer.Option(help="Folder that keeps one pass over the dense model, for any number of recipes.")
+]
 KINDS = "benchmarks, metrics, suites, scorers, recipes, formats or layouts"
 
 app = typer.Typer(
@@ -78,6 +81,7 @@ def compress(
     resume: Annotated[
         Path | None, typer.Option(help="Folder that keeps finished decoder blocks: run the same again to go on.")
     ] = None,
+    statistics: Statistics = None,
     seed: Seed = 0,
 ) -> None:
     """Compress a model and save it as a Hugging Face folder.
@@ -113,9 +117,8 @@ def compress(
 
         loaded = load_model(base)
         texts = calibration_file(calibration, samples, length)
-        model = run_compress(
-            loaded.model, parsed, calibration=texts, tokenizer=loaded.tokenizer, seed=seed, resume=resume
-        )
+        folders = {"resume": resume, "statistics": statistics}
+        model = run_compress(loaded.model, parsed, calibration=texts, tokenizer=loaded.tokenizer, seed=seed, **folders)
         typer.echo(f"{out}: {save(model, out, loaded.tokenizer)}")
 
 

@@ -33,6 +33,14 @@ Factors = Annotated[
 Limits = Annotated[Path | None, typer.Option(help="Limits as YAML, TOML or JSON: docs/gates.md.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only this many items per benchmark: a rehearsal.")]
 BaseRuns = Annotated[int, typer.Option(min=2, help="How often the base is scored: what differs between runs is noise.")]
+SharedStatistics = Annotated[
+    bool,
+    typer.Option(
+        "--shared-statistics",
+        help="One calibration pass over the dense base serves gptq, sparsegpt and wanda recipes; results are not those"
+        " of a pass each.",
+    ),
+]
 Speed = Annotated[bool, typer.Option("--speed", help="Also measure how fast each variant is on this machine.")]
 Lease = Annotated[
     float, typer.Option(min=1, help="Seconds without progress after which another worker's job is taken over.")
@@ -51,6 +59,7 @@ def audit(
     calibration: Calibration = None,
     samples: Samples = 128,
     length: Length = None,
+    shared_statistics: SharedStatistics = False,
     data: Data = None,
     policy: Limits = None,
     junit: Junit = None,
@@ -63,10 +72,8 @@ def audit(
 ) -> None:
     """Compare compressed variants with their baseline: SHIP, HOLD or INCONCLUSIVE, and who pays.
 
-    Processes with the same command and folder share the work, as do ranks of torchrun (which return 0). Examples:
-
+    Processes with the same command and folder share the work, as do ranks of torchrun (which return 0). Example:
         fairopt audit ./model --compress gptq:int4,g=32 --calibration texts.txt --suite core --data ./data --out run/
-        torchrun --nproc_per_node=2 -m fairopt.audit ./model --compress nf4 --benchmark crows_pairs --out run/
     """
     with one_line_errors(f"; finished jobs are kept: run the same command again to go on from {out}"):
         from fairopt.audit.audit import audit as run_audit
@@ -79,6 +86,7 @@ def audit(
             suite=suite,
             factors=_levels(factor or []),
             calibration=calibration_file(calibration, samples, length),
+            shared_statistics=shared_statistics,
             data=data,
             out=out,
             seed=seed,

@@ -52,8 +52,8 @@ class Calibration:
             seed: of the choice, when there is more text than that.
 
         Raises:
-            InputError: for documents with fewer than ``length`` tokens, or that are neither texts nor ids; texts without
-                a tokenizer.
+            InputError: for documents with fewer than ``length`` tokens, or that are neither texts nor ids; texts
+                without a tokenizer.
         """
         for name, value in (("samples", samples), ("length", length)):
             if value < 1:

@@ -21,14 +21,19 @@ from fairopt.compress.solvers.sparsegpt import SparseGptSolver
 from fairopt.nn import ColumnSplitLinear, DynamicInt8Linear, LlmInt8Linear, QuantizedEmbedding, QuantizedLinear
 
 
-def compress_layer(layer: nn.Module, chain: Chain, name: str, seed: int = 0) -> tuple[nn.Module, dict[str, float]]:
-    """A copy of the layer ``name`` compressed by a chain that looks at no activations, and what its record says."""
-    notes: dict[str, float] = {}
+def compress_layer(
+    layer: nn.Module, chain: Chain, name: str, seed: int = 0, statistics: Statistics | None = None
+) -> tuple[nn.Module, dict[str, float]]:
+    """A copy of the layer ``name`` compressed by a chain of steps that look at it alone, and what its record says.
+
+    ``statistics`` are needed by steps that look at activations.
+    """
+    notes: dict[str, float] = {"tokens": statistics.tokens} if statistics else {}
     for step in chain.steps:
-        if isinstance(step, Prune):
-            layer, said = prune_layer(layer, step, None, layer_seed(seed, name))
+        if isinstance(step, Prune) and step is not chain.joint:
+            layer, said = prune_layer(layer, step, statistics, layer_seed(seed, name))
             notes |= said
-    solved = solve_layer(layer, chain, None, seed)
+    solved = solve_layer(layer, chain, statistics, seed)
     return quantize_layer(layer, chain, solved), notes | report(solved)
 
 

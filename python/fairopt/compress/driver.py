@@ -155,7 +155,7 @@ def _prune(task: BlockTask, steps: Mapping[str, Prune], gradients: Mapping[str, 
 
 def _hessians(task: BlockTask, needs: Mapping[str, str]) -> dict[str, Hessian]:
     sums = {name: _SUM_TYPES[need] for name, need in needs.items() if need in _SUM_TYPES}
-    return layer_hessians(task, sums) if sums else {}
+    return layer_hessians(task.only(sums).observe, sums) if sums else {}
 
 
 def _solve(task: BlockTask, advance: Callable[[int], None]) -> tuple[dict[str, Solved], Reports]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 
-from fairopt.compress.solvers.base import BlockTask, Statistics
+from fairopt.compress.solvers.base import Observer, Statistics
 
 
 class Hessian:
@@ -39,15 +39,17 @@ class Hessian:
         return Statistics((self._sum * (2 / self.tokens)).float(), self.tokens)
 
 
-def layer_hessians(task: BlockTask, dtypes: Mapping[str, torch.dtype]) -> dict[str, Hessian]:
-    """Layer name -> Hessian over all batches of a block; layers that are always given the same inputs share one."""
-    task = task.only(dtypes)
+def layer_hessians(run: Callable[[Observer], None], dtypes: Mapping[str, torch.dtype]) -> dict[str, Hessian]:
+    """Layer name -> Hessian over all batches; layers that are always given the same inputs share one.
+
+    ``run`` shows an observer what goes into these layers of a block; it is called a second time where they do not.
+    """
     shared = _SharedHessians(dtypes)
-    task.observe(shared.add)
+    run(shared.add)
     if shared.agree():
         return shared.hessians
     apart = {name: Hessian(dtype) for name, dtype in dtypes.items()}
-    task.observe(lambda name, x: apart[name].add(x))
+    run(lambda name, x: apart[name].add(x))
     return apart
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 import torch
@@ -13,7 +13,7 @@ from fairopt.compress import kv_cache
 from fairopt.compress.allocation import is_allocated
 from fairopt.compress.gradients import check_has_loss
 from fairopt.compress.layers import compressible_layers, dense_by_default, dense_weight, linear_layers
-from fairopt.compress.prune_options import KeepNOfM, Prune
+from fairopt.compress.prune_options import IterativePrune, KeepNOfM, Prune
 from fairopt.compress.pruners import layer_pruner
 from fairopt.compress.recipe import Chain, Hadamard, Quantize, Recipe, Step, Transform
 from fairopt.compress.solver_options import Gptq, Hqq, RangeSearch, Rtn
@@ -177,6 +177,21 @@ def _looks_at_tokens(step: Step) -> bool:
         solver = layer_solver(step.solver)
         return block_solver(step.solver) is not None or (solver is not None and solver.needs != "nothing")
     return block_solver(step) is not None
+
+
+def takes_shared_statistics(recipe: Recipe, chains: Mapping[str, Chain]) -> bool:
+    """Whether statistics of the dense model (:mod:`fairopt.compress.statistics`) serve every step of a recipe."""
+    if recipe.structure:
+        return False
+    return not any(_looks_at_neighbours(step) for chain in chains.values() for step in chain.steps)
+
+
+def _looks_at_neighbours(step: Step) -> bool:
+    if isinstance(step, Prune):
+        return "gradients" in layer_pruner(step).needs or (isinstance(step, IterativePrune) and step.steps > 1)
+    if isinstance(step, Quantize):
+        return block_solver(step.solver) is not None
+    return isinstance(step, Transform) and not (isinstance(step, Hadamard) and step.online)
 
 
 def needs_gradients(chain: Chain) -> bool:

@@ -8,18 +8,26 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
 
 import fairopt
 from fairopt.compress import kv_cache
-from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear, StoredLayer
+
+
+class Described(Protocol):
+    """Calibration tokens, or statistics collected on them."""
+
+    def describe(self) -> dict[str, int | str]:
+        """What a record says of them."""
+        ...
+
 
 _ATTRIBUTE = "_fairopt_record"
 
@@ -183,7 +191,7 @@ def describe(
     after: nn.Module,
     seed: int,
     reports: Mapping[str, Mapping[str, float]] | None = None,
-    calibration: Calibration | None = None,
+    calibration: Described | None = None,
 ) -> Record:
     """The record of a compression that has just been done; ``reports`` is what solvers said of layers."""
     said = reports or {}
@@ -197,7 +205,7 @@ def summarise(
     dense_bytes: int,
     after: nn.Module,
     seed: int,
-    calibration: Calibration | None = None,
+    calibration: Described | None = None,
 ) -> Record:
     """The record of layers that have been described; ``after`` may be on the meta device."""
     weights = {name: layer.shape[0] * layer.shape[1] for name, layer in layers.items()}

@@ -25,6 +25,13 @@ def job_key(model: nn.Module, chains: Mapping[str, Chain], calibration: Calibrat
     digest = hashlib.sha256()
     plan = {name: str(chain) for name, chain in chains.items()}
     digest.update(json.dumps([fairopt.__version__, plan, calibration.sha256, seed], sort_keys=True).encode())
+    digest.update(hash_weights(model).encode())
+    return digest.hexdigest()
+
+
+def hash_weights(model: nn.Module) -> str:
+    """SHA-256 of the names, types, shapes and bytes of a state dict."""
+    digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -34,19 +41,23 @@ def job_key(model: nn.Module, chains: Mapping[str, Chain], calibration: Calibrat
 class FinishedBlocks:
     """The blocks of one job in a folder, each a safetensors file that is written whole or not at all."""
 
-    def __init__(self, folder: str | os.PathLike[str], key: str) -> None:
+    def __init__(self, folder: str | os.PathLike[str], key: str, argument: str = "resume") -> None:
         self._folder = Path(folder) / key[:16]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"compress: resume must be a folder to write to, got '{folder}' ({error})") from None
+            raise InputError(f"compress: {argument} must be a folder to write to, got '{folder}' ({error})") from None
+
+    def has(self, name: str) -> bool:
+        """Whether a block is finished."""
+        return self._file(name).is_file()
 
     def load(self, name: str) -> tuple[dict[str, torch.Tensor], Reports] | None:
         """The tensors of a block and what was said about its layers; None when it is not finished."""
         from safetensors import SafetensorError, safe_open
 
         file = self._file(name)
-        if not file.is_file():
+        if not self.has(name):
             return None
         try:
             with safe_open(file, framework="pt") as stored:

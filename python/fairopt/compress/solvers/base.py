@@ -89,6 +89,23 @@ class BlockCall:
         return hidden
 
 
+def run_block(
+    block: nn.Module, layers: Iterable[str], calls: Iterable[BlockCall], observe: Observer | None = None
+) -> Iterator[torch.Tensor]:
+    """The block's outputs, call by call; ``observe`` sees what goes into ``layers``, which are names within it."""
+
+    def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+        return lambda module, inputs: observe(name, inputs[0].detach()) if observe else None
+
+    handles = [block.get_submodule(name).register_forward_pre_hook(hook(name)) for name in layers] if observe else []
+    try:
+        for call in calls:
+            yield call(block)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @dataclass(frozen=True)
 class BlockTask:
     """One decoder block for a :class:`BlockSolver`: what it may change, and the data to judge by."""
@@ -113,17 +130,7 @@ class BlockTask:
 
     def run(self, observe: Observer | None = None) -> Iterator[torch.Tensor]:
         """The block's outputs, batch by batch; ``observe`` sees what goes into the layers of ``chains``."""
-
-        def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
-            return lambda module, inputs: observe(name, inputs[0].detach()) if observe else None
-
-        handles = [self.layer(name).register_forward_pre_hook(hook(name)) for name in self.chains] if observe else []
-        try:
-            for call in self.calls:
-                yield call(self.block)
-        finally:
-            for handle in handles:
-                handle.remove()
+        return run_block(self.block, self.chains, self.calls, observe)
 
     def observe(self, observe: Observer) -> None:
         """Run every batch for what the layers see."""
