@@ -120,6 +120,7 @@ def test_audit_hands_on_what_was_asked(fake, tmp_path):
         "base_runs": 4,
         "speed": True,
         "calibration": None,
+        "shared_statistics": False,
         "lease": 30.0,
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -117,8 +118,8 @@ def compress(
 
         loaded = load_model(base)
         texts = calibration_file(calibration, samples, length)
-        folders = {"resume": resume, "statistics": statistics}
-        model = run_compress(loaded.model, parsed, calibration=texts, tokenizer=loaded.tokenizer, seed=seed, **folders)
+        run = partial(run_compress, loaded.model, parsed, tokenizer=loaded.tokenizer, seed=seed)
+        model = run(calibration=texts, resume=resume, statistics=statistics)
         typer.echo(f"{out}: {save(model, out, loaded.tokenizer)}")
 
 
