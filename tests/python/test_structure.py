@@ -167,6 +167,7 @@ def test_the_record_says_what_stayed() -> None:
     cut: Any = fo.compress(model, "ffn:0.25+heads:0.5")
     ffn, heads = fo.record(cut).structure
     assert (ffn.step, heads.step) == ("ffn:0.25", "heads:0.5")
+    assert str(fo.record(cut)).startswith("ffn:0.25+heads:0.5: kept 192 of 256 ffn, 2 of 4 heads; ")
     assert ffn.before == {"model.layers.0": 128, "model.layers.1": 128}
     kept = [i for part in ffn.kept["model.layers.1"].split(",") for i in _range(part)]
     assert torch.equal(cut.model.layers[1].mlp.up_proj.weight, model.model.layers[1].mlp.up_proj.weight[kept])
@@ -189,6 +190,7 @@ def test_everything_of_one_kind_is_never_removed() -> None:
         ("llama", "ffn:0.25,protect=1", "protect must leave one of 2 blocks"),
         ("llama", "experts:0.25", "must have experts that its table names for 'experts:0.25', got a LlamaForCausalLM"),
         ("mixtral", "ffn:0.25", "must have ffn that its table names"),
+        ("mixtral", "hidden:0.1", r"multiple of 8 where a model has experts, got 'hidden:0.1', which keeps 58"),
         ("phi3", "heads:0.5,scope=model", "must keep the same number of heads in a Phi3ForCausalLM"),
         ("llama", "ffn:0.25:act", "calibration must be given for 'ffn:0.25:act'"),
         ("llama", "layers:1", "calibration must be given for 'layers:1'"),

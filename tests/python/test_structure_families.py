@@ -49,11 +49,9 @@ def test_a_tensor_that_the_table_forgot_does_not_pass(monkeypatch: pytest.Monkey
 
 
 def test_both_tables_say_the_same_of_a_block() -> None:
-    """``architectures`` says who reads a norm and who writes the residual stream; the axes must agree."""
+    """``architectures`` says who reads which norm; the axes must agree."""
     for block, layout in LAYOUTS.items():
         row = families.FAMILIES[block].block
-        writers = {name for name, axes in row.items() if axes.split()[0] == "hidden" and " " in axes}
-        assert set(layout.writes) == writers, block
         for fold in layout.norms:
             assert row[fold.source] == "hidden", (block, fold)
             assert all(row[name].endswith(" hidden") for name in fold.layers), (block, fold)

@@ -1,7 +1,7 @@
 """What the methods that move scales or rotations between layers must know of an architecture: who reads whom.
 
 One table, by the class of the decoder block. A block that is not in it is refused by name: a wrong guess would change
-what the model computes.
+what the model computes. Which axes of which tensors belong together is in ``structure.families``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ class BlockLayout:
 
     folds: tuple[Fold, ...]
     query_key: tuple[str, ...]  # layers whose outputs meet in a softmax
-    writes: tuple[str, ...]  # layers whose outputs are added to the residual stream
     rms_norm: bool = True  # whether the norms are RMSNorm, which a rotation leaves unchanged
 
     @property
@@ -50,7 +49,6 @@ _LLAMA = BlockLayout(
         Fold("mlp.up_proj", ("mlp.down_proj",)),
     ),
     query_key=_QKV[:2],
-    writes=("self_attn.o_proj", "mlp.down_proj"),
 )
 _PHI3 = BlockLayout(
     folds=(
@@ -59,12 +57,10 @@ _PHI3 = BlockLayout(
         Fold("mlp.gate_up_proj", ("mlp.down_proj",), part=(1, 2)),
     ),
     query_key=("self_attn.qkv_proj",),
-    writes=("self_attn.o_proj", "mlp.down_proj"),
 )
 _PHI = BlockLayout(
     folds=(Fold("input_layernorm", (*_QKV, "mlp.fc1")), Fold("self_attn.v_proj", ("self_attn.dense",))),
     query_key=_QKV[:2],
-    writes=("self_attn.dense", "mlp.fc2"),
     rms_norm=False,
 )
 _GPT2 = BlockLayout(
@@ -74,7 +70,6 @@ _GPT2 = BlockLayout(
         Fold("ln_2", ("mlp.c_fc",)),
     ),
     query_key=("attn.c_attn",),
-    writes=("attn.c_proj", "mlp.c_proj"),
     rms_norm=False,
 )
 _OPT = BlockLayout(
@@ -84,7 +79,6 @@ _OPT = BlockLayout(
         Fold("final_layer_norm", ("fc1",)),
     ),
     query_key=_QKV[:2],
-    writes=("self_attn.out_proj", "fc2"),
     rms_norm=False,
 )
 
@@ -121,7 +115,7 @@ def block_layout(block: nn.Module, method: str) -> BlockLayout:
     residual sum (OPT-350m) so that nothing can be moved into them.
     """
     if isinstance(block, LoneLayer):
-        return BlockLayout(folds=(), query_key=(), writes=())
+        return BlockLayout(folds=(), query_key=())
     name = type(block).__name__
     if name not in LAYOUTS:
         raise InputError(f"{method}: decoder block must be one of {', '.join(LAYOUTS)}, got {name}")

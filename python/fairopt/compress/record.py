@@ -61,6 +61,11 @@ class StructureRecord:
     before: Mapping[str, int]  # units there were; one of heads is what shares a key and a value
     kept: Mapping[str, str]  # indices of those that stay: "0-3,5"
 
+    def __str__(self) -> str:
+        runs = [part.split("-") for of_place in self.kept.values() for part in of_place.split(",")]
+        kept = sum(int(run[-1]) - int(run[0]) + 1 for run in runs)
+        return f"{kept} of {sum(self.before.values())} {self.step.partition(':')[0]}"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -85,6 +90,8 @@ class Record:
         parts = [f"{self.bytes:,} bytes, {self.dense_bytes:,} before"]
         if self.kv_bits_per_value is not None:
             parts.insert(0, f"{self.kv_bits_per_value:.3g} bits per key and value")
+        if self.structure:
+            parts.insert(0, f"kept {', '.join(map(str, self.structure))}")
         if self.layers:
             weights = (
                 f"{len(self.layers)} layers at {self.bits_per_weight:.3g} bits per weight, {self.sparsity:.1%} zeros"

@@ -19,6 +19,7 @@ from fairopt.compress.architectures import BlockLayout, block_layout
 from fairopt.compress.blocks import decoder_blocks
 from fairopt.compress.layers import dense_weight, untie
 from fairopt.compress.recipe import Chain, Hadamard
+from fairopt.compress.structure.families import residual_writers
 from fairopt.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -84,7 +85,7 @@ def _rotate_block(block: nn.Module, layout: BlockLayout, rotation: _Rotation) ->
         _fold_gain(block.get_submodule(fold.source), weights)
         for weight in weights:
             rotation.rotate(weight)
-    for name in layout.writes:
+    for name in residual_writers(block):
         layer = block.get_submodule(name)
         rotation.rotate(dense_weight(layer).t())
         if isinstance(layer.bias, torch.Tensor):

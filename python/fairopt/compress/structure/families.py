@@ -260,6 +260,11 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+def residual_writers(block: nn.Module) -> list[str]:
+    """Layers of a decoder block whose outputs are added to the residual stream."""
+    return [name for name, axes in family_of(block).block.items() if axes.startswith("hidden ")]
+
+
 def family_of(block: nn.Module) -> Family:
     """The row of a decoder block; :class:`~fairopt.errors.InputError` for one that has none."""
     name = type(block).__name__

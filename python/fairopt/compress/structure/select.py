@@ -97,6 +97,11 @@ def _count_gone(dimensions: Dimensions, step: Remove, place: str, gone: int) -> 
                 f"structure: round must leave less than the {count} {step.word}{where}, got '{step}', which keeps"
                 f" {kept}"
             )
+    if step.word == "hidden" and kept % 8 and any(dimensions.places("experts")):
+        raise InputError(
+            f"structure: hidden must keep a multiple of 8 where a model has experts, got '{step}', which keeps {kept}"
+            " (round=8: the product of all experts at once reads rows by 16 bytes)"
+        )
     least = int(dimensions.config.num_experts_per_tok) if step.word == "experts" else 1
     if kept < least:
         raise InputError(
