@@ -162,7 +162,7 @@ def test_knockout_is_the_loss_without_the_unit() -> None:
 
 def test_knockout_under_a_masked_model_is_of_the_tokens_themselves() -> None:
     model = family("bert")
-    tokens = Calibration.of([torch.arange(5, 20)])
+    tokens = Calibration.of([torch.arange(5, 20)], length=15)
     with torch.no_grad():
         expected = cross_entropy(model(tokens.sequences[0][None]).logits[0], tokens.sequences[0])
     assert loss_on(tokens)(model) == pytest.approx(float(expected), abs=1e-6)
