@@ -93,7 +93,7 @@ def test_refuses_a_model_without_blocks() -> None:
 
 def test_the_model_is_put_back_after_an_error() -> None:
     model = random_models.llama()
-    scaffold = Scaffold(model, Calibration.of([[200]]))
+    scaffold = Scaffold(model, Calibration.of([[200]], length=1))
     with pytest.raises(IndexError):
         scaffold.calls()
     assert not any("forward" in block.__dict__ for block in scaffold.blocks.values())
