@@ -16,6 +16,7 @@ from decoder_blocks import FAMILIES, model_of
 from torch import nn
 
 import fairopt as fo
+from fairopt.audit.trends import dose
 from fairopt.compress import driver
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight
@@ -169,6 +170,12 @@ def plain(small: Any, like: Any) -> Any:
     made = type(like)(like.config).eval()
     made.load_state_dict(small.state_dict())
     return made
+
+
+def test_an_audit_follows_the_share_of_one_way_of_pruning() -> None:
+    assert dose("wanda:0.5,owl") == ("wanda,owl: sparsity", 0.5)
+    assert dose("magnitude:0.5") == ("magnitude: sparsity", 0.5)
+    assert dose("wanda:2:4") is None
 
 
 def test_shares_by_glob_and_layers_that_stay() -> None:
