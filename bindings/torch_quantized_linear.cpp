@@ -86,11 +86,13 @@ Tensor run_cuda(const Operands& in, DType dtype) {
   if (exact && !cuda::has_fused_kernel(args)) return run_cuda_dense(in, dtype);
   const Tensor y = torch::stable::new_empty(in.x, in.y_sizes);
   args.y = y.mutable_data_ptr();
+  const auto bytes = static_cast<std::int64_t>(exact ? cuda::quantized_linear_bytes(args)
+                                                     : cuda::planes_bytes(in.weight.layout, in.m));
+  const Tensor workspace = bytes == 0 ? y : torch::stable::new_empty(in.x, {bytes}, ScalarType::Byte);
   if (exact) {
+    args.workspace = workspace.mutable_data_ptr();
     cuda::quantized_linear(args, current_stream(in.x));
   } else {
-    const auto bytes = static_cast<std::int64_t>(cuda::planes_bytes(in.weight.layout, in.m));
-    const Tensor workspace = torch::stable::new_empty(in.x, {bytes}, ScalarType::Byte);
     const int planes = in.mode == MatmulMode::kA8 ? 1 : in.mode == MatmulMode::kA16 ? 2 : 3;
     cuda::planes_linear(args, planes, workspace.mutable_data_ptr(), current_stream(in.x));
   }

@@ -48,6 +48,7 @@ struct QuantizedLinearArgs {
   QuantizedLayout layout;
   const void* bias = nullptr;
   void* y = nullptr;
+  void* workspace = nullptr;  ///< quantized_linear_bytes(args) bytes on 16 bytes
 };
 /// Up to so many rows of x any operands have a kernel of their own, and 16-bit x up to so many on the tensor cores.
 inline constexpr std::int64_t kMaxVectorRows = 8;
@@ -60,6 +61,7 @@ bool has_fused_kernel(const QuantizedLinearArgs& args);
 /// 16-byte rows and codes of 4 or 8 bits: tensor cores, on which codebook values carry an error of at most 2^-17; sums
 /// in fp32. One rounding to `dtype`. Within each of the two kernels a row of y is the same bits whatever m.
 void quantized_linear(const QuantizedLinearArgs& args, Stream stream);
+std::size_t quantized_linear_bytes(const QuantizedLinearArgs& args);
 
 /// As fairopt::packed_linear in the mode of so many planes (1: a8, 2: a16, 3: a24), on rows; the same bits. Integer
 /// codes of 4 or 8 bits, m up to 65535. `workspace`: planes_bytes(layout, m) bytes on 16 bytes.

@@ -161,6 +161,13 @@ void quantized_linear(const QuantizedLinearArgs& args, Stream stream) {
   check("quantized_linear", cuda.quantized_linear(&args, stream.device, stream.stream));
 }
 
+std::size_t quantized_linear_bytes(const QuantizedLinearArgs& args) {
+  if (args.m <= kMaxVectorRows || !fits_tensor_cores(args)) return 0;
+  constexpr std::int64_t kStrip = 128, kTokens = 32;  // what x is rounded up to: columns and rows of the kernel's tiles
+  const auto round_up = [](std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; };
+  return static_cast<std::size_t>(round_up(args.layout.cols, kStrip) * round_up(args.m, kTokens)) * 2;
+}
+
 void planes_linear(const QuantizedLinearArgs& args, int planes, void* workspace, Stream stream) {
   const Library& cuda = usable_library("planes_linear");
   check("planes_linear", cuda.planes_linear(&args, planes, workspace, stream.device, stream.stream));

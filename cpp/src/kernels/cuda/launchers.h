@@ -11,7 +11,7 @@
 
 namespace fairopt::cuda {
 
-inline constexpr int kCudaAbi = 6;  // raise with every change of a signature or a struct below
+inline constexpr int kCudaAbi = 7;  // raise with every change of a signature or a struct below
 
 struct Probe {
   int devices = 0;

@@ -8,12 +8,18 @@ namespace fairopt::cuda {
 struct LinearProblem {
   Source x;  // [m, cols]
   std::int64_t m;
-  Weight w;     // [rows, cols]
-  Source bias;  // [rows], or no data
-  Target y;     // [m, rows]
+  Weight w;         // [rows, cols]
+  Source bias;      // [rows], or no data
+  Target y;         // [m, rows]
+  uint4* arranged;  // workspace
 
   explicit LinearProblem(const QuantizedLinearArgs& a)
-      : x{a.x, a.dtype}, m(a.m), w(a.weight, a.layout), bias{a.bias, a.dtype}, y{a.y, a.dtype} {}
+      : x{a.x, a.dtype},
+        m(a.m),
+        w(a.weight, a.layout),
+        bias{a.bias, a.dtype},
+        y{a.y, a.dtype},
+        arranged(static_cast<uint4*>(a.workspace)) {}
 
   __device__ void finish(std::int64_t i, std::int64_t row, float sum) const {
     y.set(i * w.s.rows + row, bias.data == nullptr ? sum : __fadd_rn(sum, bias[row]));

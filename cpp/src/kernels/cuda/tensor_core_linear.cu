@@ -134,34 +134,72 @@ struct StripWeights {
   }
 };
 
-/// A thread's rows of x, and the chunks of them that are on their way. Beyond the last row it reads that again.
+/// Chunk `i` of a thread's strip that starts at column `strip`: its first column.
+__device__ __forceinline__ int chunk_of(int strip, int i, int quarter, int owned) {
+  const int each = owned / kChunk;
+  return strip + i / each * 4 * owned + quarter * owned + i % each * kChunk;
+}
+
+/// x for many tokens, in the order in which warps read it: a thread loads 16 bytes, a warp a chunk of every lane, so
+/// that it touches few lines of the cache. [groups, strips, kChunks, tiles, kWarp], groups of `tiles` times kTokens
+/// tokens, 0 beyond the ends of x.
+__global__ void __launch_bounds__(256) arrange_kernel(LinearProblem p, std::int64_t count, int tiles, int owned) {
+  const std::int64_t cols = p.w.s.cols, strips = ceil_div(cols, kStrip), stride = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t unit = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; unit < count; unit += stride) {
+    const int lane = static_cast<int>(unit % kWarp);
+    const std::int64_t rest = unit / kWarp;
+    const auto tile = rest % tiles, chunk = rest / tiles % kChunks, strip = rest / tiles / kChunks % strips,
+               token = (rest / tiles / kChunks / strips * tiles + tile) * kTokens + lane / 4;
+    const int col = chunk_of(static_cast<int>(strip) * kStrip, static_cast<int>(chunk), lane % 4, owned);
+    const auto* row = static_cast<const std::uint16_t*>(p.x.data) + token * cols;
+    p.arranged[unit] = token < p.m && col < cols ? *reinterpret_cast<const uint4*>(row + col) : uint4{0, 0, 0, 0};
+  }
+}
+
+/// The chunks of x that are on their way to a thread: of its row for up to kTokens tokens, else arranged.
 template <int kTokenTiles, int kOwned>
 struct Tokens {
-  using P = Parts<kOwned>;
+  static constexpr bool kArranged = kTokenTiles > 1;
   static constexpr int kAhead = kChunks / kTokenTiles;
-  const std::uint16_t* rows[kTokenTiles];  // at the thread's first column
+  const std::uint16_t* row;  // at the strip; beyond the last row null
+  const uint4* arranged;     // of the strip
+  static constexpr int kArrangedStrip = kChunks * kTokenTiles * kWarp;
   uint4 coming[kAhead][kTokenTiles];
 
-  __device__ Tokens(const LinearProblem& p, std::int64_t first, int col) {
-#pragma unroll
-    for (int t = 0; t < kTokenTiles; ++t) {
-      const std::int64_t token = min(first + t * kTokens + threadIdx.x % kWarp / 4, p.m - 1);
-      rows[t] = static_cast<const std::uint16_t*>(p.x.data) + token * p.w.s.cols + col;
-      keep(rows[t]);
+  __device__ Tokens(const LinearProblem& p, int strip) {
+    const int lane = threadIdx.x % kWarp;
+    if constexpr (kArranged) {
+      const std::int64_t strips = ceil_div(p.w.s.cols, kStrip);
+      arranged = p.arranged + (blockIdx.x * strips + strip / kStrip) * kArrangedStrip + lane;
+      keep(arranged);
+    } else {
+      row = static_cast<const std::uint16_t*>(p.x.data) + lane / 4 * p.w.s.cols + strip;
+      keep(row);
+      if (lane / 4 >= p.m) row = nullptr;
     }
   }
   /// Chunk `i` counted from strip `turn`, which may be one of the next strip. `left`: columns to the end of the row.
   __device__ __forceinline__ void fetch(int turn, int i, int left) {
-    const int part = i % kChunks / P::kChunksEach, col = (turn + i / kChunks) * kTurn + part * P::kColumns;
+    turn += i / kChunks, i %= kChunks;
+    const int col = chunk_of(turn * kTurn, i, threadIdx.x % 4, kOwned);
 #pragma unroll
     for (int t = 0; t < kTokenTiles; ++t) {
-      const auto* from = reinterpret_cast<const uint4*>(rows[t] + col) + i % P::kChunksEach;
-      coming[i % kAhead][t] = col < left ? __ldg(from) : uint4{0, 0, 0, 0};
+      uint4& to = coming[i % kAhead][t];
+      to = {0, 0, 0, 0};
+      if constexpr (kArranged) {
+        const int at = turn * (kTurn / kStrip) * kArrangedStrip + (i * kTokenTiles + t) * kWarp;
+        if (turn * kTurn < left) to = __ldg(arranged + at);
+      } else {
+        if (row != nullptr && col < left) to = __ldg(reinterpret_cast<const uint4*>(row + col));
+      }
     }
   }
   __device__ __forceinline__ void advance(int columns) {
-#pragma unroll
-    for (const std::uint16_t*& row : rows) row += columns;
+    if constexpr (kArranged) {
+      arranged += columns / kStrip * kArrangedStrip;
+    } else if (row != nullptr) {
+      row += columns;
+    }
   }
 };
 
@@ -251,21 +289,22 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2) tensor_core_kernel(LinearPro
   const std::int64_t first_row = std::int64_t{blockIdx.y} * kTileRows,
                      first_token = std::int64_t{blockIdx.x} * kTokenTiles * kTokens;
   Place<kBits> at(w, first_row, kOwned);
+  const int cols = static_cast<int>(w.s.cols);
   Strip even, odd;  // of the strips at turns of a warp: while one is multiplied, the other is on its way
   even.load(w, at, 0);
   odd.load(w, at, 1);
-  Tokens<kTokenTiles, kOwned> x(p, first_token, at.strip + threadIdx.x % 4 * kOwned);
+  Tokens<kTokenTiles, kOwned> x(p, at.strip);
 #pragma unroll
-  for (int i = 0; i < x.kAhead; ++i) x.fetch(0, i, at.left);
+  for (int i = 0; i < x.kAhead; ++i) x.fetch(0, i, cols - at.strip);
   staged.stage(w.codec);
   __syncthreads();
   const LaneTable<kBits, kTerms> table(staged);
   float sums[kTokenTiles][4] = {};
   while (at.strip < w.s.cols) {
-    multiply_strip<T>(w, table, even, x, 0, at.left, sums);
+    multiply_strip<T>(w, table, even, x, 0, cols - at.strip, sums);
     even.load(w, at, 2);
     if (at.strip + kTurn >= w.s.cols) break;
-    multiply_strip<T>(w, table, odd, x, 1, at.left, sums);
+    multiply_strip<T>(w, table, odd, x, 1, cols - at.strip, sums);
     odd.load(w, at, 3);
     at.advance(2 * kTurn);
     x.advance(2 * kTurn);
@@ -283,6 +322,10 @@ void launch(const LinearProblem& p, cudaStream_t stream) {
                   static_cast<unsigned>(ceil_div(p.w.s.rows, kTileRows)));
   const auto kernel = tensor_core_kernel<T, kBits, kTerms, kTokenTiles, kOwned, kZeros>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  if constexpr (kTokenTiles > 1) {
+    const std::int64_t units = grid.x * ceil_div(p.w.s.cols, kStrip) * kChunks * kTokenTiles * kWarp;
+    arrange_kernel<<<grid_size(ceil_div(units, 256)), 256, 0, stream>>>(p, units, kTokenTiles, kOwned);
+  }
   kernel<<<grid, kWarps * kWarp, kBytes, stream>>>(p);
 }
 
