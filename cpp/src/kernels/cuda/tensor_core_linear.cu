@@ -156,6 +156,10 @@ __global__ void __launch_bounds__(256) arrange_kernel(LinearProblem p, std::int6
   }
 }
 
+/// What a warp reads of x for a strip, in units of 16 bytes.
+template <int kTokenTiles>
+constexpr int kArrangedStrip = kChunks * kTokenTiles * kWarp;
+
 /// The chunks of x that are on their way to a thread: of its row for up to kTokens tokens, else arranged.
 template <int kTokenTiles, int kOwned>
 struct Tokens {
@@ -163,14 +167,13 @@ struct Tokens {
   static constexpr int kAhead = kChunks / kTokenTiles;
   const std::uint16_t* row;  // at the strip; beyond the last row null
   const uint4* arranged;     // of the strip
-  static constexpr int kArrangedStrip = kChunks * kTokenTiles * kWarp;
   uint4 coming[kAhead][kTokenTiles];
 
   __device__ Tokens(const LinearProblem& p, int strip) {
     const int lane = threadIdx.x % kWarp;
     if constexpr (kArranged) {
       const std::int64_t strips = ceil_div(p.w.s.cols, kStrip);
-      arranged = p.arranged + (blockIdx.x * strips + strip / kStrip) * kArrangedStrip + lane;
+      arranged = p.arranged + (blockIdx.x * strips + strip / kStrip) * kArrangedStrip<kTokenTiles> + lane;
       keep(arranged);
     } else {
       row = static_cast<const std::uint16_t*>(p.x.data) + lane / 4 * p.w.s.cols + strip;
@@ -187,7 +190,7 @@ struct Tokens {
       uint4& to = coming[i % kAhead][t];
       to = {0, 0, 0, 0};
       if constexpr (kArranged) {
-        const int at = turn * (kTurn / kStrip) * kArrangedStrip + (i * kTokenTiles + t) * kWarp;
+        const int at = turn * (kTurn / kStrip) * kArrangedStrip<kTokenTiles> + (i * kTokenTiles + t) * kWarp;
         if (turn * kTurn < left) to = __ldg(arranged + at);
       } else {
         if (row != nullptr && col < left) to = __ldg(reinterpret_cast<const uint4*>(row + col));
@@ -196,7 +199,7 @@ struct Tokens {
   }
   __device__ __forceinline__ void advance(int columns) {
     if constexpr (kArranged) {
-      arranged += columns / kStrip * kArrangedStrip;
+      arranged += columns / kStrip * kArrangedStrip<kTokenTiles>;
     } else if (row != nullptr) {
       row += columns;
     }
