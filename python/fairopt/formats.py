@@ -134,7 +134,7 @@ def prune_mask_model(
     Raises:
         ValueError: ``prune`` outside [0, sum of sizes], and what :func:`prune_mask` raises.
     """
-    return _core.prune_mask_model(scores, prune, norms)
+    return _core.prune_mask_model(scores, prune, None if norms is None else list(norms))
 
 
 def prune_mask_n_of_m(

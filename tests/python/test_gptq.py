@@ -345,7 +345,7 @@ def test_beats_rounding_to_nearest_on_a_real_layer_with_real_inputs(models_dir: 
     model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     story = "Once upon a time, there was a little girl named Lily. She loved to play with her red ball in the park. "
-    sequence = Calibration.of([story * 20], tokenizer=tokenizer).sequences[0]
+    sequence = Calibration.of([story * 20], tokenizer=tokenizer, length=256).sequences[0]
     inputs: list[torch.Tensor] = []
     layer = model.model.layers[1].mlp.down_proj
     handle = layer.register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
