@@ -19,7 +19,7 @@ from fairopt.compress.structure.apply import ranges
 from fairopt.compress.structure.dimensions import Dimensions
 from fairopt.compress.structure.remove import Kept, remove
 from fairopt.compress.structure.scores import scores_of
-from fairopt.compress.structure.scores_knockout import fasp_scores, knockout_effects, loss_on
+from fairopt.compress.structure.scores_knockout import fasp_scores, knockout_effects
 from fairopt.compress.structure.select import select
 from fairopt.errors import InputError
 
@@ -160,12 +160,9 @@ def test_knockout_is_the_loss_without_the_unit() -> None:
     assert float(layers[0]) == pytest.approx(mean_loss(one_less) - mean_loss(model), abs=1e-6)
 
 
-def test_knockout_under_a_masked_model_is_of_the_tokens_themselves() -> None:
-    model = family("bert")
-    tokens = Calibration.of([torch.arange(5, 20)], length=15)
-    with torch.no_grad():
-        expected = cross_entropy(model(tokens.sequences[0][None]).logits[0], tokens.sequences[0])
-    assert loss_on(tokens)(model) == pytest.approx(float(expected), abs=1e-6)
+def test_a_model_without_a_head_has_no_loss() -> None:
+    with pytest.raises(InputError, match=r"must be a causal or masked language model .*, got LlamaModel"):
+        fo.compress(family("llama").model, "ffn:0.5:taylor", calibration=CALIBRATION)
 
 
 def test_effects_on_a_bias_are_those_of_the_callers_function() -> None:

@@ -62,7 +62,7 @@ def layer_gradients(model: nn.Module, names: Iterable[str], calibration: Calibra
     with _differentiable(model, weights), progress("gradients", count, "sequences") as advance:
         for ids in calibration.sequences:
             if len(ids) > 1:  # one token alone predicts nothing
-                found = torch.autograd.grad(_loss(model, ids.to(weights[0].device)), weights, allow_unused=True)
+                found = torch.autograd.grad(sequence_loss(model, ids.to(weights[0].device)), weights, allow_unused=True)
                 for total, square, g in zip(sums, squares, found, strict=True):
                     if g is not None:  # an expert that no token was routed to
                         total.add_(g)
@@ -75,12 +75,13 @@ def layer_gradients(model: nn.Module, names: Iterable[str], calibration: Calibra
     }
 
 
-def _loss(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+def sequence_loss(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+    """The mean loss per predicted token of ids [length], at least two, as :func:`layer_gradients` takes it."""
     if type(model).__name__.endswith("ForMaskedLM"):
         given, asked = _with_replacements(ids)
-        logits = run_on_tokens(model, given[None]).logits[0, asked]
+        logits = run_on_tokens(model, given[None]).logits[0, asked].float()
         return nn.functional.cross_entropy(logits, ids[asked])
-    logits = run_on_tokens(model, ids[None]).logits[0, :-1]
+    logits = run_on_tokens(model, ids[None]).logits[0, :-1].float()
     return nn.functional.cross_entropy(logits, ids[1:])
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from fairopt.compress.calibration import Calibration
+from fairopt.compress.gradients import check_has_loss
 from fairopt.compress.plan import plan
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.compress.record import StructureRecord
@@ -116,6 +117,8 @@ def _without_values(model: Model) -> Model:
 
 
 def _check_step(dimensions: Dimensions, step: Remove) -> None:
+    if step.score in ("taylor", "taylor2", "knockout", "fasp"):
+        check_has_loss(dimensions.model)
     if isinstance(step, Layers):
         if getattr(dimensions.config, "scale_attn_by_inverse_layer_idx", False):
             raise InputError("structure: attention must not be scaled by the number of its layer for 'layers', got one")

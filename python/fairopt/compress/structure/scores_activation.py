@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from fairopt.compress.blocks import evaluating, run_on_tokens
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.structure.dimensions import Dimensions
-from fairopt.compress.structure.units import at_units, evaluating, expert_modules
+from fairopt.compress.structure.units import at_units, expert_modules
 
 _BATCH_TOKENS = 4096
 
@@ -45,9 +46,9 @@ def activation_scores(dimensions: Dimensions, dimension: str, calibration: Calib
         squares[place] += means.square().sum(0)
         return output
 
-    with evaluating(dimensions.model) as run, at_units(dimensions, dimension, add):
+    with evaluating(dimensions.model), at_units(dimensions, dimension, add):
         for ids in calibration.batches(_BATCH_TOKENS):
-            run(ids)
+            run_on_tokens(dimensions.model, ids)
     return {place: total.sqrt() for place, total in squares.items()}
 
 
@@ -63,11 +64,11 @@ def _block_influence(dimensions: Dimensions, calibration: Calibration) -> torch.
 
         return hook
 
-    with evaluating(dimensions.model) as run, ExitStack() as stack:
+    with evaluating(dimensions.model), ExitStack() as stack:
         for block, module in dimensions.blocks.items():
             stack.callback(module.register_forward_hook(look(block), with_kwargs=True).remove)
         for ids in calibration.batches(_BATCH_TOKENS):
-            run(ids)
+            run_on_tokens(dimensions.model, ids)
     return torch.tensor(list(totals.values()), dtype=torch.float64) / calibration.tokens
 
 
@@ -89,9 +90,9 @@ def _reap(dimensions: Dimensions, calibration: Calibration) -> dict[str, torch.T
 
         return hook
 
-    with evaluating(dimensions.model) as run, ExitStack() as stack:
+    with evaluating(dimensions.model), ExitStack() as stack:
         for block, module in expert_modules(dimensions).items():
             stack.callback(module.register_forward_pre_hook(look(block)).remove)
         for ids in calibration.batches(_BATCH_TOKENS):
-            run(ids)
+            run_on_tokens(dimensions.model, ids)
     return {block: total / tokens[block].clamp_min(1) for block, total in sums.items()}

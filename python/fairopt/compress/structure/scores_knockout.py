@@ -13,27 +13,27 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
+from fairopt.compress.blocks import evaluating
 from fairopt.compress.calibration import Calibration
+from fairopt.compress.gradients import sequence_loss
 from fairopt.compress.structure.dimensions import Dimensions
-from fairopt.compress.structure.loss import token_loss
-from fairopt.compress.structure.units import evaluating, gated, gates
+from fairopt.compress.structure.units import gated, gates
 from fairopt.errors import InputError
 from fairopt.progress import progress
 
 Measure: TypeAlias = Callable[[nn.Module], float]  # of a model as it is now: a loss, a bias
 
-_BATCH_TOKENS = 4096
-
 
 def loss_on(calibration: Calibration) -> Measure:
     """The mean loss over the calibration tokens."""
 
+    sequences = [ids for ids in calibration.sequences if len(ids) > 1]  # one token alone predicts nothing
+
     def measure(model: nn.Module) -> float:
-        total = 0.0
-        with evaluating(model) as run, torch.no_grad():
-            for ids in calibration.batches(_BATCH_TOKENS):
-                total += float(token_loss(model, run(ids), ids)) * ids.numel()
-        return total / calibration.tokens
+        device = next(model.parameters()).device
+        with evaluating(model), torch.no_grad():
+            total = sum(float(sequence_loss(model, ids.to(device))) * len(ids) for ids in sequences)
+        return total / sum(map(len, sequences))
 
     return measure
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import torch
 
+from fairopt.compress.blocks import evaluating
 from fairopt.compress.calibration import Calibration
+from fairopt.compress.gradients import sequence_loss
 from fairopt.compress.structure.dimensions import Dimensions
-from fairopt.compress.structure.loss import token_loss
-from fairopt.compress.structure.units import evaluating, gated, gates
+from fairopt.compress.structure.units import gated, gates
 
 
 def taylor_scores(
@@ -22,12 +23,15 @@ def taylor_scores(
     values = {place: gate.requires_grad_() for place, gate in gates(dimensions, dimension).items()}
     first = {place: torch.zeros_like(gate, dtype=torch.float64, requires_grad=False) for place, gate in values.items()}
     squares = {place: torch.zeros_like(total) for place, total in first.items()}
-    with evaluating(dimensions.model) as run, gated(dimensions, dimension, values), torch.enable_grad():
-        for sequence in calibration.sequences:
-            loss = token_loss(dimensions.model, run(sequence[None]), sequence[None])
+    sequences = [ids for ids in calibration.sequences if len(ids) > 1]  # one token alone predicts nothing
+    tokens = sum(map(len, sequences))
+    device = next(dimensions.model.parameters()).device
+    with evaluating(dimensions.model), gated(dimensions, dimension, values), torch.enable_grad():
+        for sequence in sequences:
+            loss = sequence_loss(dimensions.model, sequence.to(device))
             for place, gradient in zip(values, torch.autograd.grad(loss, list(values.values())), strict=True):
                 weighted = gradient.double()
-                first[place] += weighted * len(sequence) / calibration.tokens
-                squares[place] += weighted.square() * len(sequence) / calibration.tokens
+                first[place] += weighted * len(sequence) / tokens
+                squares[place] += weighted.square() * len(sequence) / tokens
     scores = {p: g.abs() if order == 1 else (squares[p] / 2 - g).abs() for p, g in first.items()}
     return {"": torch.cat(list(scores.values()))} if dimension == "layers" else scores

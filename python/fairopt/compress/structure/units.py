@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
@@ -49,20 +48,6 @@ def gated(dimensions: Dimensions, dimension: str, values: Mapping[str, torch.Ten
 
     with at_units(dimensions, dimension, multiply):
         yield
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[Callable[[torch.Tensor], Any]]:
-    """The model in evaluation mode as a function of token ids [n, length]; afterwards it is as it was."""
-    training = [module for module in model.modules() if module.training]
-    options = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
-    device = next(model.parameters()).device
-    model.eval()
-    try:
-        yield lambda ids: model(ids.to(device), **options)
-    finally:
-        for module in training:
-            module.training = True
 
 
 def expert_modules(dimensions: Dimensions) -> dict[str, nn.Module]:
