@@ -10,9 +10,11 @@ import random_models
 from typer.testing import CliRunner
 
 import fairopt
+from fairopt.audit.candidates import load, spec
 from fairopt.cli import app
 from fairopt.compress import statistics
 from fairopt.compress.calibration import Calibration, CalibrationFile, read_documents
+from fairopt.models.loading import load_model
 
 RECIPE = "gptq:int4,g=32"
 TEXTS = [
@@ -61,12 +63,24 @@ def test_an_audit_is_identified_by_its_calibration(tmp_path: Path, texts: Path) 
     assert base["calibration"] is None
     assert variant["calibration"]["tokens"] == 6 * 32
     assert " ".join(given) in run["command"]
+    (reported,) = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["variants"]
+    assert reported["calibrated_on"] == {name: str(value) for name, value in variant["calibration"].items()}
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert f"192 tokens, 6 sequences, seed 0, sha256 {variant['calibration']['sha256']}" in page
     fewer = CliRunner().invoke(app, [*audit, "--calibration", str(texts), "--samples", "5", "--length", "32"])
     assert fewer.exit_code == 3
     assert f"variant {RECIPE}: calibration must be that of the run" in fewer.stderr
     none = CliRunner().invoke(app, audit)
     assert none.exit_code == 2
     assert f"audit: calibration must be given for '{RECIPE}'" in none.stderr
+
+
+def test_a_compressed_folder_brings_its_calibration(tmp_path: Path) -> None:
+    loaded = load_model("phantom")
+    compressed = fairopt.compress(loaded.model, RECIPE, calibration=TEXTS, tokenizer=loaded.tokenizer)
+    fairopt.save(compressed, tmp_path / "small", tokenizer=loaded.tokenizer)
+    assert spec(load(tmp_path / "small", "float32")).calibration == fairopt.record(compressed).calibration
+    assert spec(loaded).calibration is None
 
 
 def test_a_file_and_its_texts_are_the_same_calibration(texts: Path) -> None:

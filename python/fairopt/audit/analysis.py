@@ -73,6 +73,7 @@ def analyse(
         reanalyses=reanalyses(question, benchmarks, verdict, same_model),
         factors=tuple(factor_levels([a.benchmark for a in benchmarks], metrics, scores)),
         texts=tuple(found for a in benchmarks if a.variant.texts for found in _texts(a)),
+        calibrated_on={name: str(value) for name, value in (spec.calibration or {}).items()},
     )
 
 

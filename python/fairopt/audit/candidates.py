@@ -83,6 +83,7 @@ def spec(model: LoadedModel) -> ModelSpec:
         tokenizer_hash=model.tokenizer_hash,
         dtype=str(model.model.dtype).removeprefix("torch."),
         engine=_engine(model),
+        calibration=record(model.model).calibration if has_record(model.model) else None,
     )
 
 
@@ -131,7 +132,7 @@ def _candidate(
     if not isinstance(variant, str) or variant == "phantom" or Path(variant).is_dir():
         return Candidate(spec(load(variant, dtype)), lambda: load(variant, dtype))
     recipe = parse(variant)
-    compressed = replace(spec(base), name=variant, recipe=str(recipe))
+    compressed = replace(spec(base), name=variant, recipe=str(recipe), calibration=None)
     chains = structure.planned(base.model, recipe)
     if structure.needs_calibration(recipe.structure) or any(map(needs_calibration, chains.values())):
         required(calibration, "audit", recipe)

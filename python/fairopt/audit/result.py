@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fairopt.audit.shown import Shown
@@ -332,6 +332,7 @@ class VariantResult(Shown):
     reanalyses: tuple[Reanalysis, ...] = ()
     factors: tuple[FactorLevel, ...] = ()
     texts: tuple[TextHealth, ...] = ()
+    calibrated_on: Mapping[str, str] = field(default_factory=dict)  # tokens, sequences, seed, sha256; empty: on nothing
 
 
 @dataclass(frozen=True)

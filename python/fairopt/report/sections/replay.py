@@ -21,7 +21,8 @@ def provenance(result: AuditResult) -> tuple[tuple[str, str], ...]:
     hashes = [("run", result.run_id), ("descriptor", result.descriptor_hash), ("policy", policy)]
     weights = [("base weights", result.base_weights_hash)]
     weights += [(f"weights of {v.name}", v.weights_hash) for v in result.variants]
-    rows = [*hashes, *weights, *result.versions.items()]
+    tokens = [(f"calibration of {v.name}", _calibration(v.calibrated_on)) for v in result.variants if v.calibrated_on]
+    rows = [*hashes, *weights, *tokens, *result.versions.items()]
     return tuple((visible(name), visible(value)) for name, value in rows)
 
 
@@ -33,6 +34,12 @@ def sources(result: AuditResult) -> tuple[tuple[str, str], ...]:
 def thousands(text: str) -> str:
     """``1508`` as ``1,508``."""
     return f"{int(text):,}" if text.isascii() and text.isdigit() and len(text) < 20 else visible(text)
+
+
+def _calibration(of: Mapping[str, str]) -> str:
+    """``2,048 tokens, 16 sequences, seed 0, sha256 ...``."""
+    counts = [f"{thousands(of[name])} {name}" for name in ("tokens", "sequences") if name in of]
+    return ", ".join([*counts, *(f"{name} {of[name]}" for name in ("seed", "sha256") if name in of)])
 
 
 def _source(benchmark: Mapping[str, str]) -> str:
