@@ -11,6 +11,7 @@ from decoder_blocks import model_of
 from torch import nn
 
 import fairopt as fo
+from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight, linear_layers
 from fairopt.compress.plan import plan
 from fairopt.compress.recipe_text import parse
@@ -68,7 +69,7 @@ def test_is_deterministic_and_saves(tmp_path: object) -> None:
 
 def test_goes_before_a_solver() -> None:
     model = model_of("qwen2")
-    result = fo.compress(model, "hadamard:awq:int4,g=32", calibration=list(IDS))
+    result = fo.compress(model, "hadamard:awq:int4,g=32", calibration=Calibration.of(IDS, length=IDS.shape[1]))
     for layer in fo.record(result).layers.values():
         assert layer.solver is not None
         assert layer.solver["loss"] <= layer.solver["rtn_loss"]
