@@ -16,11 +16,13 @@ from __future__ import annotations
 import argparse
 import copy
 import gc
+import importlib.util
 import json
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ import fairopt as fo
 from fairopt.nn import QuantizedLinear
 
 PROMPT = 16
+GROUP = 128  # weights a scale, int4
 
 
 @dataclass
@@ -57,7 +60,7 @@ class Variant:
     name: str
     arithmetic: str
     model: Any
-    bits: float
+    bits: float  # of a weight in memory
     dense: Callable[[str, nn.Module], torch.Tensor]  # a layer's name and module -> its weight as it stands
 
 
@@ -95,7 +98,7 @@ def bitsandbytes(base: Any, dtype: torch.dtype) -> Variant:
             layer.in_features, layer.out_features, bias=False, compute_dtype=dtype, quant_type="nf4"
         )
         made.load_state_dict({"weight": layer.weight.detach()})
-        made = made.to("cpu")
+        made = made.to("cpu").eval()  # it packs itself for the CPU's kernel only outside training
         dense[name] = (made.weight.data.clone(), copy.deepcopy(made.weight.quant_state))
         model.set_submodule(name, made)
     functional = bnb.functional
@@ -105,15 +108,34 @@ def bitsandbytes(base: Any, dtype: torch.dtype) -> Variant:
 
 
 def torchao(base: Any, dtype: torch.dtype) -> Variant:
-    from torchao.quantization import IntxWeightOnlyConfig, PerGroup, quantize_
+    """Its int4 for CPUs, in its fastest form: the kernel is torch's int4pack."""
+    from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
+    from torchao.quantization import quantize_
 
-    # What it has for a CPU of this kind: Int4WeightOnlyConfig needs another library, the dynamic ones are for Arm.
     model = copy.deepcopy(base).to(dtype)
-    only = IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(128))
-    quantize_(model, only, filter_fn=lambda module, name: type(module) is nn.Linear and name != "lm_head")
-    return Variant(
-        "torchao int4 (IntxWeightOnly)", _text(dtype), model, 8.25, lambda _, m: m.weight.dequantize().double()
+    taken = layers(model)
+    codes = {name: tinygemm_codes(layer.weight.detach()) for name, layer in taken.items()}
+    quantize_(model, PrototypeInt4WeightOnlyConfig(group_size=GROUP), filter_fn=lambda _, name: name in taken)
+    weights = [model.get_submodule(name).weight for name in taken]
+    stored = sum(part.nbytes for weight in weights for part in (weight.qdata, weight.scale_and_zero))
+    bits = 8 * stored / sum(weight.numel() for weight in weights)
+
+    def dense_weight(name: str, layer: nn.Module) -> torch.Tensor:
+        scale, zero = layer.weight.scale_and_zero.double().permute(2, 1, 0)  # each [K / GROUP, N] -> [N, K / GROUP]
+        return ((codes[name].double().unflatten(1, (-1, GROUP)) - 8) * scale[..., None] + zero[..., None]).flatten(1)
+
+    return Variant("torchao int4", _text(dtype), model, bits, dense_weight)
+
+
+def tinygemm_codes(weight: torch.Tensor) -> torch.Tensor:
+    """The codes that torchao packs out of sight: the same two of its functions, before it packs them."""
+    from torchao.quantization import quant_primitives as primitives
+
+    block, kind = [1, GROUP], primitives.MappingType.ASYMMETRIC
+    scale, zero = primitives._choose_qparams_affine_tinygemm(
+        weight, kind, block, torch.int32, 0, 15, 1e-6, None, weight.dtype
     )
+    return primitives._quantize_affine_tinygemm(weight, block, scale, zero, torch.int32, 0, 15).to(torch.uint8)
 
 
 def dense(base: Any, dtype: torch.dtype) -> Variant:
@@ -155,49 +177,51 @@ def decode(model: Any, prompt: torch.Tensor, tokens: torch.Tensor) -> float:
     return (time.perf_counter() - start) / len(tokens)
 
 
-def variants(base: Any) -> list[Variant]:
-    """Ours in both types of activations, and the peers that are installed."""
-    found = [
-        ours(base, "int4:g=128", torch.float32),
-        ours(base, "int4:g=128", torch.bfloat16),
-        ours(base, "int4:g=128", torch.float32, "exact"),
-        ours(base, "nf4", torch.float32),
-        ours(base, "nf4", torch.bfloat16),
-        dense(base, torch.bfloat16),
+def contenders(base: Any, only: str | None) -> list[Callable[[], Variant]]:
+    """How to make ours, in both types of activations, and the peers that are installed; or the first and one peer."""
+    made: list[Callable[[], Variant]] = [
+        partial(ours, base, f"int4:g={GROUP}", torch.float32),
+        partial(ours, base, f"int4:g={GROUP}", torch.bfloat16),
+        partial(ours, base, f"int4:g={GROUP}", torch.float32, "exact"),
+        partial(ours, base, "nf4", torch.float32),
+        partial(ours, base, "nf4", torch.bfloat16),
+        partial(dense, base, torch.bfloat16),
     ]
+    made = made if only is None else made[:1]
     for peer in (bitsandbytes, torchao):
-        try:
-            found += [peer(base, torch.bfloat16), peer(base, torch.float32)]
-        except ImportError as missing:
-            Console().print(f"without {peer.__name__}: {missing}")
-    return found
+        if only not in (None, peer.__name__):
+            continue
+        if importlib.util.find_spec(peer.__name__) is None:
+            Console().print(f"without {peer.__name__}: it is not installed")
+        else:
+            made += [partial(peer, base, torch.bfloat16), partial(peer, base, torch.float32)]
+    return made
 
 
-def run(quick: bool, turns: int, count: int) -> list[Row]:
+def measured(quick: bool, turns: int, count: int, wait: bool, only: str | None) -> list[Row]:
     torch.manual_seed(0)
-    base = LlamaForCausalLM(config(quick)).eval()
+    base = LlamaForCausalLM(config(quick)).to(torch.bfloat16).eval()  # as checkpoints are stored
     prompt = torch.randint(base.config.vocab_size, (1, PROMPT))
     tokens = torch.randint(base.config.vocab_size, (count,))
-    found = variants(base)
-    errors = [error(variant, base, prompt) for variant in track(found, "errors")]
-    del base
+    models, rows = [], []
+    for make in track(contenders(base, only), "building"):
+        variant = make()
+        models.append(variant.model)
+        rows.append(Row(variant.name, variant.arithmetic, variant.bits, 0.0, 0.0, error(variant, base, prompt)))
+        del variant  # with the weights that only its error was for
+    del base, make
     gc.collect()
-    times: list[list[float]] = [[] for _ in found]
+    if wait:
+        input("built: press Enter to measure")
+    times: list[list[float]] = [[] for _ in models]
     for turn in track(range(turns), "turns"):
-        order = range(len(found)) if turn % 2 == 0 else range(len(found))[::-1]
+        order = range(len(models)) if turn % 2 == 0 else range(len(models))[::-1]
         for i in order:
-            times[i].append(decode(found[i].model, prompt, tokens))
-    return [
-        Row(
-            variant.name,
-            variant.arithmetic,
-            variant.bits,
-            1e3 * statistics.median(own),
-            statistics.median(a / b for a, b in zip(own, times[0], strict=True)),
-            deviation,
-        )
-        for variant, own, deviation in zip(found, times, errors, strict=True)
-    ]
+            times[i].append(decode(models[i], prompt, tokens))
+    for row, own in zip(rows, times, strict=True):
+        row.milliseconds = 1e3 * statistics.median(own)
+        row.ratio = statistics.median(a / b for a, b in zip(own, times[0], strict=True))
+    return rows
 
 
 def _text(dtype: torch.dtype) -> str:
@@ -223,9 +247,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a model of 10 million weights: only to see that it runs")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--tokens", type=int, default=8)
+    parser.add_argument("--only", choices=["bitsandbytes", "torchao"], help="beside the first of ours, this peer alone")
+    parser.add_argument("--wait", action="store_true", help="measure when Enter is pressed, on a machine then quiet")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    rows = run(arguments.quick, arguments.turns, arguments.tokens)
+    rows = measured(arguments.quick, arguments.turns, arguments.tokens, arguments.wait, arguments.only)
     show(rows)
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
