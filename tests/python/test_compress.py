@@ -188,7 +188,9 @@ def test_record_of_a_real_model(models_dir: Path) -> None:
     assert set(record.versions) == {"fairopt", "python", "torch", "transformers"}
     assert Record.from_json(record.to_json()) == record
     assert str(record).startswith(f"{recipe}: 13 layers at 5.04 bits per weight, ")
-    assert str(record).endswith(f"{record.bytes:,} bytes, {record.dense_bytes:,} before")
+    assert str(record).endswith(
+        f"{record.bytes:,} bytes, {record.dense_bytes:,} before; zeros are stored: no bytes saved by pruning"
+    )
 
 
 def test_record_follows_a_cast() -> None:
