@@ -11,7 +11,7 @@
 constexpr std::int64_t kChunk = 64;                 // columns of one chain
 constexpr std::int64_t kStepBytes = kTileRows * 4;  // a dword for each row
 constexpr int kTileVectors = kTileRows / F32::kWidth;
-constexpr int kFarPrefetch = 8192, kNearPrefetch = 2048;  // bytes ahead of the codes, into the second and first cache
+constexpr int kPrefetch = 8192;  // bytes ahead of the codes, straight into the first cache
 
 // How a dword becomes weights: kColumns of them, weight<i> the i-th in the order of the contract.
 
@@ -202,10 +202,7 @@ void exact_activations(const PackedLinear& a, const float* x, std::int64_t lo, s
 template <int kBytes>
 [[gnu::always_inline]] inline void prefetch_codes(const std::uint8_t* p) {
 #pragma GCC unroll 8
-  for (int line = 0; line < kBytes; line += 64) {
-    __builtin_prefetch(p + line + kFarPrefetch, 0, 2);
-    __builtin_prefetch(p + line + kNearPrefetch, 0, 3);
-  }
+  for (int line = 0; line < kBytes; line += 64) __builtin_prefetch(p + line + kPrefetch, 0, 3);
 }
 
 /// Where vector v of rows starts that may go on into the next tile, in bytes of dwords.

@@ -29,13 +29,11 @@ template <int kLines>
 void codebook_sums(const std::uint8_t* codes, std::int64_t octets, const std::uint8_t* high, const std::uint8_t* low,
                    const DigitLines& lines, std::int32_t* high_sums, std::int32_t* low_sums);
 
-// Bytes that a tile's stream is asked for ahead: into the second-level cache early, into the first a little before.
-constexpr std::int64_t kFarAhead = 8192, kNearAhead = 1024;
+// Bytes that a tile's stream is asked for ahead. Straight into the first cache: fetching into the second one early and
+// into the first one a little before issues every line twice and read 0.85 as fast.
+constexpr std::int64_t kAhead = 8192;
 
 /// For `bytes` of the stream at p.
 inline void prefetch_rows(const std::uint8_t* p, std::int64_t bytes) {
-  for (std::int64_t line = 0; line < bytes; line += 64) {
-    __builtin_prefetch(p + kFarAhead + line, 0, 2);
-    __builtin_prefetch(p + kNearAhead + line, 0, 3);
-  }
+  for (std::int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(p + kAhead + line, 0, 3);
 }
