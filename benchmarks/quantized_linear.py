@@ -171,13 +171,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="write machine and rows as JSON")
     parser.add_argument("--turns", type=int, default=60, help="calls of everybody a shape (default: %(default)s)")
+    parser.add_argument("--shape", type=int, nargs=2, metavar=("N", "K"), help="this layer alone")
+    parser.add_argument("--tokens", type=int, nargs="+", metavar="M", help=f"tokens a call (default: {TOKENS})")
     parser.add_argument("--threads", type=int, help="threads of torch (default: torch's)")
     parser.add_argument("--quick", action="store_true", help="one small layer and few turns: does it run?")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    shapes = QUICK_SHAPES if arguments.quick else SHAPES
-    tokens = QUICK_TOKENS if arguments.quick else TOKENS
+    shapes = [tuple(arguments.shape)] if arguments.shape else QUICK_SHAPES if arguments.quick else SHAPES
+    tokens = arguments.tokens or (QUICK_TOKENS if arguments.quick else TOKENS)
     turns = QUICK_TURNS if arguments.quick else arguments.turns
     machine_limits.build()
     machine = machine_limits.describe()
