@@ -1,4 +1,4 @@
-"""quantized_linear on a GPU against a copy of as many bytes, torch's dense product and bitsandbytes, with its error.
+"""quantized_linear and sparse_linear on a GPU against a copy of as many bytes, torch's dense product and bitsandbytes.
 
 Every contender is timed in turn in one process, both as CUDA graphs of calls and eagerly. What counts is the median of
 ratios of turns: for few rows the share of the memory's copy bandwidth, for many the speed of the dense product. Weights
@@ -23,6 +23,7 @@ from fairopt import _core, ops
 SHAPES = [(4096, 4096), (4096, 11008), (8192, 28672)]  # [n, k]
 ROWS = [1, 4, 8, 16, 32, 64, 256, 1024, 4096]
 FORMATS = [("int4_sym", 128), ("int4_sym", 32), ("nf4", 64), ("int8", 128)]
+SPARSITIES = [0.5, 0.7]  # of bfloat16 weights
 TURNS = 9
 
 Call = Callable[[], torch.Tensor]
@@ -105,6 +106,16 @@ def ours(format: str, block: int, mode: str, weight: torch.Tensor, x: torch.Tens
     return contender(f"{format} b{block} {mode}", tensors, layer, values, x)
 
 
+def sparse(sparsity: float, weight: torch.Tensor, x: torch.Tensor) -> Contender:
+    values = (weight * (torch.rand_like(weight) >= sparsity)).bfloat16()
+    n = weight.shape[0]
+
+    def layer(packed: torch.Tensor) -> torch.Tensor:
+        return ops.sparse_linear(x, packed, None, torch.bfloat16, n)
+
+    return contender(f"sparse bf16, {sparsity:.0%} zeros", (ops.pack_sparse(values),), layer, values, x)
+
+
 def peers(weight: torch.Tensor, x: torch.Tensor) -> list[Contender]:
     dense = weight.to(x.dtype)
     found = [contender("torch dense", (dense,), lambda w: torch.nn.functional.linear(x, w), dense, x)]
@@ -129,6 +140,7 @@ def measure(n: int, k: int, m: int, dtype: torch.dtype) -> list[Row]:
     x = torch.randn(m, k, device="cuda", dtype=dtype)
     all_contenders = peers(weight, x) + [ours(format, block, "exact", weight, x) for format, block in FORMATS]
     all_contenders += [ours("int4_sym", 128, mode, weight, x) for mode in ("a8", "a24")]
+    all_contenders += [sparse(sparsity, weight, x) for sparsity in SPARSITIES]
     source = torch.empty(2**28, dtype=torch.int32, device="cuda").random_()
     target = torch.empty_like(source)
     graphs = [replayed(c.calls) for c in all_contenders]

@@ -102,17 +102,48 @@ int64_t dot_pass([[maybe_unused]] int64_t steps) {
 #endif
 }
 
+/// The dense product of one row x [k] with bfloat16 weights [n / 64][k][2][16][2], which it reads once and in order:
+/// dword i of a half holds the rows i and 16 + i of 32, so that a shift and a mask make them floats.
+Tensor bf16_product(const Tensor& weight, const Tensor& x) {
+  typedef std::uint32_t Pairs __attribute__((vector_size(64), aligned(2)));
+  typedef float Rows __attribute__((vector_size(64), aligned(4)));
+  const int64_t tiles = weight.size(0), k = weight.size(1);
+  const Tensor y = torch::stable::new_empty(x, {64 * tiles});
+  const auto* values = x.const_data_ptr<float>();
+  auto* out = y.mutable_data_ptr<float>();
+  torch::stable::parallel_for(0, tiles, 1, [&](int64_t lo, int64_t hi) {
+    for (int64_t tile = lo; tile < hi; ++tile) {
+      const char* at = static_cast<const char*>(weight.const_data_ptr()) + tile * k * 128;
+      Rows sums[2][4] = {};
+#pragma GCC unroll 2
+      for (int64_t i = 0; i < k; ++i, at += 128) {
+        for (int line = 0; line < 128; line += 64) __builtin_prefetch(at + 8192 + line, 0, 2);
+        const Pairs a = *reinterpret_cast<const Pairs*>(at), b = *reinterpret_cast<const Pairs*>(at + 64);
+        Rows(&sum)[4] = sums[i % 2];
+        sum[0] += reinterpret_cast<Rows>(a << 16) * values[i];
+        sum[1] += reinterpret_cast<Rows>(a & 0xffff0000u) * values[i];
+        sum[2] += reinterpret_cast<Rows>(b << 16) * values[i];
+        sum[3] += reinterpret_cast<Rows>(b & 0xffff0000u) * values[i];
+      }
+      for (int v = 0; v < 4; ++v) *reinterpret_cast<Rows*>(out + 64 * tile + 16 * v) = sums[0][v] + sums[1][v];
+    }
+  });
+  return y;
+}
+
 }  // namespace
 
 STABLE_TORCH_LIBRARY(fairopt_limits, m) {
   m.def("read_pass(Tensor buffer) -> int");
   m.def("prefer_huge_pages(Tensor(a!) buffer) -> ()");
+  m.def("bf16_product(Tensor weight, Tensor x) -> Tensor");
   m.def("fma_pass(int steps) -> int");
   m.def("dot_pass(int steps) -> int");
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CPU, m) {
   m.impl("read_pass", TORCH_BOX(&read_pass));
   m.impl("prefer_huge_pages", TORCH_BOX(&prefer_huge_pages));
+  m.impl("bf16_product", TORCH_BOX(&bf16_product));
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CompositeExplicitAutograd, m) {
   m.impl("fma_pass", TORCH_BOX(&fma_pass));

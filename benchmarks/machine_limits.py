@@ -45,6 +45,21 @@ def bytes_to_read(size: int) -> torch.Tensor:
     return buffer.fill_(1)
 
 
+def bf16_product(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The product of one fp32 row [k] with what :func:`bf16_rows` made: the least time of dense bfloat16 weights."""
+    y: torch.Tensor = torch.ops.fairopt_limits.bf16_product(weight, x)
+    return y
+
+
+def bf16_rows(weight: torch.Tensor) -> torch.Tensor:
+    """bfloat16 [n, k] in tiles of 64 rows for :func:`bf16_product`, on large pages; 64 must divide n."""
+    n, k = weight.shape
+    tiles = weight.view(n // 64, 2, 2, 16, k).permute(0, 4, 1, 3, 2)
+    rows = torch.empty(tiles.shape, dtype=weight.dtype)
+    torch.ops.fairopt_limits.prefer_huge_pages(rows)
+    return rows.copy_(tiles)
+
+
 def fma_pass(steps: int) -> int:
     """Fused multiply-adds from registers on every thread; returns how many floating-point operations they were."""
     return int(torch.ops.fairopt_limits.fma_pass(steps))

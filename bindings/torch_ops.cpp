@@ -22,6 +22,10 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
       "packed_linear(Tensor x, Tensor packed, Tensor? bias, str format, int block, SymInt rows, str mode, "
       "Tensor? lora_z=None, Tensor? lora_b=None) -> Tensor");
   m.def("dynamic_int8_linear(Tensor x, Tensor codes, Tensor scales, Tensor? bias, float threshold) -> Tensor");
+  m.def("pack_sparse(Tensor weight, Tensor? scales=None) -> Tensor packed");
+  m.def(
+      "unpack_sparse(Tensor packed, ScalarType dtype, SymInt rows, SymInt cols) -> (Tensor weight, Tensor scales)");
+  m.def("sparse_linear(Tensor x, Tensor packed, Tensor? bias, ScalarType dtype, SymInt rows) -> Tensor");
   m.def("prune_mask(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
   m.def("prune_mask_rows(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
   m.def("prune_mask_model(Tensor[] scores, SymInt prune, Tensor[]? norms=None) -> Tensor[]");
@@ -56,6 +60,8 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("unpack_weight", TORCH_BOX(&unpack_weight));
   m.impl("packed_linear", TORCH_BOX(&packed_linear));
   m.impl("dynamic_int8_linear", TORCH_BOX(&dynamic_int8_linear));
+  m.impl("unpack_sparse", TORCH_BOX(&unpack_sparse));
+  m.impl("sparse_linear", TORCH_BOX(&sparse_linear));
   m.impl("prune_mask", TORCH_BOX(&prune_mask));
   m.impl("prune_mask_rows", TORCH_BOX(&prune_mask_rows));
   m.impl("prune_mask_model", TORCH_BOX(&prune_mask_model));
@@ -71,6 +77,7 @@ static void implement(torch::stable::detail::StableLibrary& m) {
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CPU, m) {
   implement(m);
+  m.impl("pack_sparse", TORCH_BOX(&pack_sparse));  // Python packs on CUDA
   m.impl("double_quantize", TORCH_BOX(&double_quantize));
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CUDA, m) { implement(m); }

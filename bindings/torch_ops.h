@@ -37,6 +37,10 @@ Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor
                      std::optional<Tensor> lora_b);
 Tensor dynamic_int8_linear(const Tensor& x, const Tensor& codes, const Tensor& scales, std::optional<Tensor> bias,
                            double threshold);
+Tensor pack_sparse(const Tensor& weight, std::optional<Tensor> scales);
+std::tuple<Tensor, Tensor> unpack_sparse(const Tensor& packed, ScalarType dtype, std::int64_t rows, std::int64_t cols);
+Tensor sparse_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor> bias, ScalarType dtype,
+                     std::int64_t rows);
 Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms);
 Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms);
 std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t prune,

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LEVELS = ("baseline", "avx2", "avx512", "avx512_vnni")
+LEVELS = ("baseline", "avx2", "avx512", "avx512_vnni", "avx512_vbmi2")  # the last is a part of the one before
 MEMBER = re.compile(r"^(\S+\.o):(?:\s+file format .*)?$")
 FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(\S+)\s*(.*)$")
@@ -173,7 +173,7 @@ def spilled_accumulators(loop: list[Instruction]) -> list[str]:
 def offences(function: Function) -> Iterator[str]:
     """Instructions that must not be where they are."""
     level = level_of(function.member)
-    allowed = {"avx2": {"VEX"}, "avx512": {"VEX", "EVEX"}, "avx512_vnni": {"VEX", "EVEX"}}.get(level or "", set())
+    allowed = {"avx2": {"VEX"}}.get(level or "", {"VEX", "EVEX"} if (level or "").startswith("avx512") else set())
     place = f"{function.member}: {function.name}"
     for i in function.instructions:
         if (found := encoding(i)) and found not in allowed:

@@ -11,6 +11,7 @@
 #include "fairopt/format.h"
 #include "fairopt/prune.h"
 #include "fairopt/quantize.h"
+#include "fairopt/sparse_linear.h"
 
 namespace fairopt::cuda {
 
@@ -97,5 +98,27 @@ std::size_t dynamic_int8_bytes(std::int64_t m, std::int64_t k);
 inline constexpr std::int64_t kMaxHadamardColumns = 40960;  // what fits into the shared memory of every device
 void hadamard_transform(const void* x, DType dtype, std::int64_t rows, std::int64_t cols, bool transpose, void* y,
                         Stream stream);
+
+/// A sparse weight in rows: [rows + 1] int64 where the values of a row start, [rows] fp32 scales where they are int8,
+/// [rows][ceil(cols / 32)] uint32 masks (column 0 in the lowest bit), values in row-major order. Aligned to 8 bytes.
+struct SparseRows {
+  const std::uint8_t* packed = nullptr;
+  std::int64_t bytes = 0;
+  SparseLayout layout;
+};
+/// As fairopt::unpack_sparse.
+void unpack_sparse(const SparseRows& weight, const SparseTarget& target, Stream stream);
+
+/// x [m, cols], bias [rows] or null and y [m, rows] of `dtype`; m up to kMaxVectorRows.
+struct SparseLinearArgs {
+  const void* x = nullptr;
+  DType dtype = DType::kFloat32;
+  std::int64_t m = 0;
+  SparseRows weight;
+  const void* bias = nullptr;
+  void* y = nullptr;
+};
+/// fp32 FMA and sums, one rounding to `dtype`. A row of y is the same bits whatever m.
+void sparse_linear(const SparseLinearArgs& args, Stream stream);
 
 }  // namespace fairopt::cuda

@@ -15,6 +15,20 @@ struct Level {
   bool supported;
 };
 
+#if defined(FAIROPT_HAVE_AVX512_VNNI)
+/// The table of CPUs with VNNI, with what VBMI2 does better where there is that too.
+const kernels::KernelTable& vnni_table() {
+  static const kernels::KernelTable made = [] {
+    kernels::KernelTable table = kernels::kAvx512Vnni;
+#if defined(FAIROPT_HAVE_AVX512_VBMI2)
+    if (__builtin_cpu_supports("avx512vbmi2")) table.sparse = kernels::kVbmi2Sparse;
+#endif
+    return table;
+  }();
+  return made;
+}
+#endif
+
 std::vector<Level> levels() {
   std::vector<Level> all{{&kernels::kBaseline, true}};
 #if defined(FAIROPT_HAVE_AVX2)
@@ -29,7 +43,7 @@ std::vector<Level> levels() {
   all.push_back({&kernels::kAvx512, avx512});
 #endif
 #if defined(FAIROPT_HAVE_AVX512_VNNI)
-  all.push_back({&kernels::kAvx512Vnni, avx512 && __builtin_cpu_supports("avx512vnni")});
+  all.push_back({&vnni_table(), avx512 && __builtin_cpu_supports("avx512vnni")});
 #endif
   return all;
 }

@@ -35,6 +35,8 @@ struct Library {
   decltype(&fairopt_cuda_dynamic_int8_bytes) dynamic_int8_bytes = nullptr;
   decltype(&fairopt_cuda_dynamic_int8_linear) dynamic_int8_linear = nullptr;
   decltype(&fairopt_cuda_hadamard_transform) hadamard_transform = nullptr;
+  decltype(&fairopt_cuda_unpack_sparse) unpack_sparse = nullptr;
+  decltype(&fairopt_cuda_sparse_linear) sparse_linear = nullptr;
 };
 
 /// FAIROPT_CUDA_LIB, or the file beside the library (extension, operators, program) that this code is linked into.
@@ -79,6 +81,8 @@ void bind(void* handle, Library& library) {
   find(handle, "fairopt_cuda_dynamic_int8_bytes", library.dynamic_int8_bytes);
   find(handle, "fairopt_cuda_dynamic_int8_linear", library.dynamic_int8_linear);
   find(handle, "fairopt_cuda_hadamard_transform", library.hadamard_transform);
+  find(handle, "fairopt_cuda_unpack_sparse", library.unpack_sparse);
+  find(handle, "fairopt_cuda_sparse_linear", library.sparse_linear);
   decltype(&fairopt_cuda_probe) probe = nullptr;
   find(handle, "fairopt_cuda_probe", probe);
 
@@ -236,6 +240,16 @@ void hadamard_transform(const void* x, DType dtype, std::int64_t rows, std::int6
     }
   }
   check(op, cuda.hadamard_transform(&args, stream.device, stream.stream));
+}
+
+void unpack_sparse(const SparseRows& weight, const SparseTarget& target, Stream stream) {
+  const Library& cuda = usable_library("unpack_sparse");
+  check("unpack_sparse", cuda.unpack_sparse(&weight, &target, stream.device, stream.stream));
+}
+
+void sparse_linear(const SparseLinearArgs& args, Stream stream) {
+  const Library& cuda = usable_library("sparse_linear");
+  check("sparse_linear", cuda.sparse_linear(&args, stream.device, stream.stream));
 }
 
 }  // namespace fairopt::cuda

@@ -27,6 +27,9 @@ from fairopt.ops.quantize_blockwise import dequantize_blockwise, quantize_blockw
 from fairopt.ops.quantized_linear import quantized_linear
 from fairopt.ops.range_search import range_search
 from fairopt.ops.second_order_target import SecondOrderTarget, second_order_target
+from fairopt.ops.sparse_linear import from_bitmap as from_bitmap  # not operators, so not in __all__
+from fairopt.ops.sparse_linear import pack_sparse, sparse_linear, unpack_sparse
+from fairopt.ops.sparse_linear import to_bitmap as to_bitmap
 from fairopt.ops.sparsegpt import SparseGpt, sparsegpt
 from fairopt.ops.tree_attention import tree_attention
 
@@ -42,6 +45,7 @@ __all__ = [
     "hadamard_transform",
     "hqq",
     "logsumexp_update",
+    "pack_sparse",
     "pack_weight",
     "packed_linear",
     "prune_mask",
@@ -52,7 +56,9 @@ __all__ = [
     "quantized_linear",
     "range_search",
     "second_order_target",
+    "sparse_linear",
     "sparsegpt",
     "tree_attention",
+    "unpack_sparse",
     "unpack_weight",
 ]

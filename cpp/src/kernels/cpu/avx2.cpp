@@ -10,6 +10,7 @@ namespace {
 #include "kernels/cpu/vec_avx2.inl.h"
 #include "kernels/cpu/quantized_linear_avx2.inl.h"
 #include "kernels/cpu/packed_exact_avx2.inl.h"
+#include "kernels/cpu/sparse_expand_avx2.inl.h"
 #include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_avx2.inl.h"
 #include "kernels/cpu/packed_sums_maddubs.inl.h"

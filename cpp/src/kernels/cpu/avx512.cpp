@@ -10,6 +10,7 @@ namespace {
 #include "kernels/cpu/vec_avx512.inl.h"
 #include "kernels/cpu/quantized_linear_avx512.inl.h"
 #include "kernels/cpu/packed_exact_avx512.inl.h"
+#include "kernels/cpu/sparse_expand_avx512.inl.h"
 #include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_avx512.inl.h"
 #include "kernels/cpu/packed_sums_maddubs.inl.h"

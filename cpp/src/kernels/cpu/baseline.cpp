@@ -8,6 +8,7 @@ namespace {
 #include "kernels/cpu/vec_baseline.inl.h"
 #include "kernels/cpu/quantized_linear_baseline.inl.h"
 #include "kernels/cpu/packed_exact_baseline.inl.h"
+#include "kernels/cpu/sparse_expand_baseline.inl.h"
 #include "kernels/cpu/packed_lines.inl.h"
 #include "kernels/cpu/packed_planes_baseline.inl.h"
 #include "kernels/cpu/packed_sums_portable.inl.h"

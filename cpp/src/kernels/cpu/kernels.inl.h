@@ -12,8 +12,10 @@
 #include "kernels/cpu/quantized_linear.inl.h"
 #include "kernels/cpu/quantized_linear_panel.inl.h"
 #include "kernels/cpu/packed_epilogue.inl.h"
+#include "kernels/cpu/panel_product.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
 #include "kernels/cpu/packed_exact_panel.inl.h"
+#include "kernels/cpu/sparse_linear.inl.h"
 #include "kernels/cpu/packed_quantize.inl.h"
 #include "kernels/cpu/packed_planes.inl.h"
 #include "kernels/cpu/exp.inl.h"
@@ -63,6 +65,7 @@ constexpr KernelTable make_table(const char* name) {
       .exact_activations = &exact_activations,
       .packed_exact = &packed_exact,
       .packed_exact_scratch = &packed_exact_scratch,
+      .sparse = {kSparseByValue, &sparse_linear, &sparse_linear_scratch},
       .tree_attention = &tree_attention,
       .tree_attention_scratch = &tree_attention_scratch,
       .quantize_in_range = {},

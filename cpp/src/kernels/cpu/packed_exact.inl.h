@@ -8,9 +8,7 @@
 // acc = fma(-z * scale or z, sum of its x, acc), that sum taken in ascending order. So the bits of an output depend on
 // its row of x and of W alone; the levels with a fused fma give equal bits, the baseline rounds products first.
 
-constexpr std::int64_t kChunk = 64;                 // columns of one chain
 constexpr std::int64_t kStepBytes = kTileRows * 4;  // a dword for each row
-constexpr int kTileVectors = kTileRows / F32::kWidth;
 constexpr int kPrefetch = 8192;  // bytes ahead of the codes, straight into the first cache
 
 // How a dword becomes weights: kColumns of them, weight<i> the i-th in the order of the contract.

@@ -2,10 +2,6 @@
 // cache and multiplied with all tokens. The activations of some chunks and the sums of a few tiles stay in the
 // second-level cache meanwhile. The order of the operations is the contract of packed_exact.inl.h.
 
-constexpr std::int64_t kTilesAtOnce = 4;
-constexpr std::int64_t kActivationsAtOnce = 32768;  // floats, beside the sums of kTilesAtOnce tiles
-constexpr std::int64_t kPanelFloats = kTileRows * kChunk;
-
 /// panel [column][64 rows], in the order of the contract.
 template <class Codes, int i = 0>
 [[gnu::always_inline]] inline void decode_step(const Codes& codes, const std::uint8_t* p, float* panel) {
@@ -24,49 +20,6 @@ template <class Codes>
   for (std::int64_t step = 0; step < chunk.steps; ++step) {
     decode_step(codes, chunk.codes + step * kStepBytes, panel + step * Codes::kColumns * kTileRows);
   }
-}
-
-/// acc [kTokens][64] gains the chunk in the panel, with activations x [kTokens][stride]; scales [64]. A line of `ahead`
-/// is fetched with every column.
-template <int kTokens>
-[[gnu::noinline]] void add_decoded(const float* panel, std::int64_t columns, const float* x, std::int64_t stride,
-                                   const float* scales, const float* ahead, float* acc) {
-  for (std::int64_t row = 0; row < kTileRows; row += kExactPanelVectors * F32::kWidth) {
-    F32 chain[kTokens][kExactPanelVectors];
-#pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kExactPanelVectors; ++v) chain[t][v] = splat(0.0f);
-    }
-    for (std::int64_t k = 0; k < columns; ++k) {
-      if (row == 0) __builtin_prefetch(ahead + 16 * k);
-      F32 w[kExactPanelVectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < kExactPanelVectors; ++v) w[v] = load(panel + k * kTileRows + row + v * F32::kWidth);
-#pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t) {
-        const F32 xs = in_register(splat(x[t * stride + k]));
-#pragma GCC unroll 8
-        for (int v = 0; v < kExactPanelVectors; ++v) chain[t][v] = fma(w[v], xs, chain[t][v]);
-      }
-    }
-#pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kExactPanelVectors; ++v) {
-        float* to = acc + t * kTileRows + row + v * F32::kWidth;
-        store(to, fma(chain[t][v], load(scales + row + v * F32::kWidth), load(to)));
-      }
-    }
-  }
-}
-
-/// add_decoded for tokens <= kTokens tokens.
-template <int kTokens = kExactPanelTokens>
-void add_tokens(std::int64_t tokens, const float* panel, std::int64_t columns, const float* x, std::int64_t stride,
-                const float* scales, const float* ahead, float* acc) {
-  if (tokens == kTokens) return add_decoded<kTokens>(panel, columns, x, stride, scales, ahead, acc);
-  if constexpr (kTokens > 1) add_tokens<kTokens - 1>(tokens, panel, columns, x, stride, scales, ahead, acc);
 }
 
 /// All tokens with one chunk, in groups that differ by one at most: a small last group would load the panel for little.

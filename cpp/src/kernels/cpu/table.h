@@ -159,6 +159,36 @@ struct BracketedKeys {
   std::int32_t *keys, *places;
 };
 
+/// Where a tile of a sparse weight lies, in bytes from the start of the packed form; streams that are not there are
+/// empty. sparse_layout.h has the whole layout.
+struct SparseTile {
+  std::int64_t masks;
+  std::int64_t streams[5];  ///< starts, and the end of the last
+};
+inline constexpr int kSparseGroups = 4, kGroupRows = 16;              // of the rows of a tile
+inline constexpr std::int64_t kSparseChunk = 64;                      // columns of one chain of sums
+inline constexpr std::int64_t kSparseSlack = kSparseChunk * 64 + 64;  // bytes after the last tile that may be read
+
+/// y [m, n] = x W^T + bias with W [n, k] sparse.
+struct SparseLinear {
+  const std::uint8_t* packed;
+  const SparseTile* tiles;
+  const float* scales;  ///< [whole tiles] or null
+  int value_bytes;
+  bool half;  ///< 16-bit values are fp16, not bf16
+  std::int64_t n, k, m;
+  const float* x;     ///< [ceil(k / kSparseChunk)][m][kSparseChunk], the last chunk as long as it is where m is 1
+  const float* bias;  ///< [n] or null
+  float* y;
+};
+
+/// sparse_linear.inl.h: tiles [lo, hi) of y, with scratch(args) floats to work in.
+struct SparseKernels {
+  bool by_value;  ///< the order of the values that the level reads (sparse_layout.h)
+  void (*linear)(const SparseLinear& args, std::int64_t lo, std::int64_t hi, float* scratch);
+  std::int64_t (*scratch)(const SparseLinear& args);
+};
+
 inline constexpr int kFormats = 25;        // entries of fairopt::Format, in its order
 inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
 
@@ -212,6 +242,8 @@ struct KernelTable {
   void (*packed_exact)(const PackedLinear& args, const float* packed, std::int64_t lo, std::int64_t hi, float* scratch);
   std::int64_t (*packed_exact_scratch)(const PackedLinear& args);
 
+  SparseKernels sparse;
+
   // tree_attention.inl.h: one kv head, segments [first, last), with tree_attention_scratch(args) floats to work in.
   void (*tree_attention)(const TreeAttention& args, std::int64_t kv_head, std::int64_t first, std::int64_t last,
                          float* scratch);
@@ -240,6 +272,8 @@ extern const KernelTable kBaseline;
 extern const KernelTable kAvx2;
 extern const KernelTable kAvx512;
 extern const KernelTable kAvx512Vnni;
+/// What the avx512_vnni level takes in place of its own where the CPU has VBMI2 too.
+extern const SparseKernels kVbmi2Sparse;
 
 /// The level chosen for this process (runtime/cpu_capability.cpp).
 const KernelTable& table();

@@ -1,0 +1,135 @@
+"""sparse_linear on the CPU against torch's dense bfloat16 linear, a dense product of ours and a read pass.
+
+Everything is timed in turn in one process; what counts is the median of ratios of turns. Weights rotate through so many
+copies that they come from memory and not from the cache. Our dense product reads bfloat16 weights in the order of the
+sparse kernel and does nothing else: the least time that such weights can take here. Errors are against float64.
+
+    OMP_NUM_THREADS=2 python benchmarks/sparse_linear.py --out build/sparse.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import machine_limits
+import torch
+from linear_contenders import rotation
+
+from fairopt import ops
+
+
+@dataclass
+class Contender:
+    name: str
+    bits: float  # a weight
+    calls: list[Callable[[], torch.Tensor]]  # one a copy of the weight
+    error: float
+
+
+@dataclass
+class Row:
+    name: str
+    m: int
+    bits: float
+    ms: float
+    of_read: float  # the time in which the read pass reads the bytes of the weight over ours
+    times_torch: float  # the time of torch's dense bfloat16 linear over ours
+    times_dense: float  # the time of our dense product over ours; NaN for more rows of x than it takes
+    error: float
+
+
+def relative_error(y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor) -> float:
+    exact = x.double() @ weight.double().T
+    return float((y.double() - exact).norm() / exact.norm())
+
+
+def sparse(weight: torch.Tensor, x: torch.Tensor) -> Contender:
+    n, k = weight.shape
+    packed = ops.pack_sparse(weight)
+    held = [packed, *(ops.pack_sparse(weight) for _ in range(rotation(packed.numel()) - 1))]
+    calls = [lambda p=p: ops.sparse_linear(x, p, None, weight.dtype, n) for p in held]  # type: ignore[misc]
+    zeros = 1 - float(torch.count_nonzero(weight)) / weight.numel()
+    name = f"sparse {str(weight.dtype)[6:]}, {zeros:.0%} zeros"
+    return Contender(name, 8 * packed.numel() / (n * k), calls, relative_error(calls[0](), x, weight))
+
+
+def torch_dense(weight: torch.Tensor, x: torch.Tensor) -> Contender:
+    held = [weight.clone() for _ in range(rotation(weight.nbytes))]
+    calls = [lambda w=w: torch.nn.functional.linear(x, w) for w in held]  # type: ignore[misc]
+    name = f"torch dense {str(weight.dtype)[6:]}"
+    return Contender(name, 8 * weight.itemsize, calls, relative_error(calls[0](), x, weight))
+
+
+def our_dense(weight: torch.Tensor, x: torch.Tensor) -> Contender:
+    held = [machine_limits.bf16_rows(weight) for _ in range(rotation(weight.nbytes))]
+    calls = [lambda w=w: machine_limits.bf16_product(w, x[0].float()) for w in held]  # type: ignore[misc]
+    return Contender("dense bfloat16 of ours", 16, calls, relative_error(calls[0](), x[:1], weight))
+
+
+def seconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def measure(n: int, k: int, m: int, sparsities: list[float], turns: int) -> list[Row]:
+    weight = (torch.randn(n, k) / k**0.5).bfloat16()
+    x = torch.randn(m, k).bfloat16()
+    contenders = [torch_dense(weight, x)]
+    contenders += [our_dense(weight, x)] if m == 1 else []
+    contenders += [sparse(weight * (torch.rand(n, k) >= sparsity), x) for sparsity in sparsities]
+    buffer = machine_limits.bytes_to_read(2**28)
+    times: list[list[float]] = [[] for _ in contenders]
+    read: list[float] = []
+    for turn in range(turns):
+        read.append(seconds(lambda: machine_limits.read_pass(buffer)) / buffer.numel())
+        for c, taken in zip(contenders, times, strict=True):
+            taken.append(seconds(c.calls[turn % len(c.calls)]))
+    rows = []
+    for c, taken in zip(contenders, times, strict=True):
+        size = c.bits / 8 * n * k
+        of_read = statistics.median(size * one / t for one, t in zip(read, taken, strict=True))
+        times_torch, times_dense = (statistics.median(map(lambda a, b: a / b, times[i], taken)) for i in (0, 1))
+        ms = 1e3 * statistics.median(taken)
+        rows.append(Row(c.name, m, c.bits, ms, of_read, times_torch, times_dense if m == 1 else math.nan, c.error))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="write the rows as JSON")
+    parser.add_argument("--shape", type=int, nargs=2, default=(4096, 11008), help="n k; n a multiple of 64")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 16, 64, 256], help="rows of x")
+    parser.add_argument("--sparsity", type=float, nargs="+", default=[0.5, 0.7])
+    parser.add_argument("--turns", type=int, default=40)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    machine_limits.build()
+    print(machine_limits.describe())
+    print("| layer | m | bits | ms | of read | x torch | x dense | error |")
+    print("|---|---|---|---|---|---|---|---|")
+    rows = []
+    for m in arguments.rows:
+        turns = arguments.turns if m == 1 else max(5, arguments.turns // 4)
+        for row in measure(*arguments.shape, m, arguments.sparsity, turns):
+            rows.append(row)
+            print(
+                f"| {row.name} | {row.m} | {row.bits:.2f} | {row.ms:.2f} | {row.of_read:.2f} | {row.times_torch:.2f} | "
+                f"{row.times_dense:.2f} | {row.error:.1e} |",
+                flush=True,
+            )
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()
