@@ -18,7 +18,15 @@ from fairopt.compress.solver_options import Gptq
 from fairopt.compress.solvers import layer_solver
 from fairopt.compress.solvers.base import LayerSolver, Solved, Statistics
 from fairopt.compress.solvers.sparsegpt import SparseGptSolver
-from fairopt.nn import ColumnSplitLinear, DynamicInt8Linear, LlmInt8Linear, QuantizedEmbedding, QuantizedLinear
+from fairopt.compress.sparse_options import Sparse
+from fairopt.nn import (
+    ColumnSplitLinear,
+    DynamicInt8Linear,
+    LlmInt8Linear,
+    QuantizedEmbedding,
+    QuantizedLinear,
+    SparseLinear,
+)
 
 
 def compress_layer(
@@ -90,13 +98,29 @@ def quantize_layer(layer: nn.Module, chain: Chain, solved: Solved | None) -> nn.
         return _quantized_embedding(layer, quantizer, solved)
     weight, bias = dense_weight(layer), layer.bias
     assert bias is None or isinstance(bias, torch.Tensor)
-    if isinstance(quantizer, DynamicInt8):
-        return DynamicInt8Linear.from_weight(weight, bias)
-    if isinstance(quantizer, LlmInt8):
-        return LlmInt8Linear.from_weight(weight, bias, threshold=quantizer.threshold)
+    if not isinstance(quantizer, Quantize):
+        return _without_blocks(weight, bias, quantizer)
     if quantizer.int8_share:
         return _split(weight, bias, quantizer, whole_zero_points=needs_whole_zero_points(chain))
     return _quantized(weight, bias, quantizer, solved, rotated=chain.rotates_inputs)
+
+
+def _without_blocks(
+    weight: torch.Tensor, bias: torch.Tensor | None, quantizer: DynamicInt8 | LlmInt8 | Sparse
+) -> nn.Module:
+    if isinstance(quantizer, Sparse):
+        return SparseLinear.from_weight(weight, bias, quantizer.value_type)
+    if isinstance(quantizer, LlmInt8):
+        return LlmInt8Linear.from_weight(weight, bias, threshold=quantizer.threshold)
+    return DynamicInt8Linear.from_weight(weight, bias)
+
+
+def in_type_of(weight: torch.Tensor, chain: Chain) -> Chain:
+    """The chain that stores sparse values in the type of ``weight`` where it names none: blocks are solved in fp32."""
+    if chain.quantizer != Sparse():
+        return chain
+    values = next(short for short, name in Sparse.TYPES.items() if getattr(torch, name) == weight.dtype)
+    return Chain((*chain.steps[:-1], Sparse(values)))
 
 
 def _quantized(

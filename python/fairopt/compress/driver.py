@@ -21,7 +21,7 @@ from torch import nn
 from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.blocks import Scaffold
 from fairopt.compress.calibration import Calibration
-from fairopt.compress.compress_layer import chain_solver, quantize_layer, report, solve_layer
+from fairopt.compress.compress_layer import chain_solver, in_type_of, quantize_layer, report, solve_layer
 from fairopt.compress.exact_zeros import solving_chain
 from fairopt.compress.gradients import Gradients
 from fairopt.compress.hessian import Hessian, layer_hessians
@@ -69,6 +69,7 @@ def solve_blocks(
         gradients: of the layers whose pruners look at them.
         resume: a folder for finished blocks; those of the same job that it holds are not solved again.
     """
+    chains = {name: in_type_of(dense_weight(model.get_submodule(name)), chain) for name, chain in chains.items()}
     scaffold = Scaffold(model, calibration)
     finished = None if resume is None else FinishedBlocks(resume, job_key(model, chains, calibration, seed))
     solution = Solution({}, {}, {})

@@ -22,6 +22,7 @@ from fairopt.nn import (
     LlmInt8Linear,
     QuantizedEmbedding,
     QuantizedLinear,
+    SparseLinear,
 )
 
 METHOD = "fairopt"
@@ -33,7 +34,7 @@ _STRUCTURE = "structure"  # where blocks have sizes that the config cannot say: 
 # **options, device, dtype) and says its options as JSON values; a layer that names no class is the first.
 CLASSES: dict[str, type[nn.Module]] = {
     cls.__name__: cls
-    for cls in (QuantizedLinear, DynamicInt8Linear, LlmInt8Linear, ColumnSplitLinear, QuantizedEmbedding)
+    for cls in (QuantizedLinear, DynamicInt8Linear, LlmInt8Linear, ColumnSplitLinear, QuantizedEmbedding, SparseLinear)
 }
 _CLASS = "class"
 

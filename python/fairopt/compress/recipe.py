@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 
 from fairopt.compress.prune_options import Prune, SparseGpt
 from fairopt.compress.solver_options import Gptq, Hqq, Rtn, SignRound, Solver, options_text
+from fairopt.compress.sparse_options import Sparse
 from fairopt.compress.structure_options import Remove
 from fairopt.errors import InputError
 
@@ -157,7 +158,7 @@ class Hadamard:
         return ":".join([self.word, *options_text(self)])
 
 
-Quantizer: TypeAlias = Quantize | DynamicInt8 | LlmInt8
+Quantizer: TypeAlias = Quantize | DynamicInt8 | LlmInt8 | Sparse
 Transform: TypeAlias = SmoothQuant | Hadamard
 Step: TypeAlias = Quantizer | Transform | Prune
 

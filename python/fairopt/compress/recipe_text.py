@@ -24,12 +24,13 @@ from fairopt.compress.recipe import (
     default_format,
 )
 from fairopt.compress.solver_options import SOLVERS, Rtn, Solver, option_names, read_options
+from fairopt.compress.sparse_options import Sparse
 from fairopt.compress.structure_options import STRUCTURES, Layers, Remove
 from fairopt.errors import InputError
 
 _TRANSFORMS = {cls.word: cls for cls in (SmoothQuant, Hadamard)}
 _CACHES = {f"kv{bits}": bits for bits in (2, 3, 4, 8)}
-STEPS = (*QUANTIZERS, *SOLVERS, *_TRANSFORMS, "w8a8", LlmInt8.word, *PRUNERS)
+STEPS = (*QUANTIZERS, *SOLVERS, *_TRANSFORMS, "w8a8", LlmInt8.word, *PRUNERS, Sparse.word)
 WORDS = (*STRUCTURES, *STEPS, *_CACHES)
 
 
@@ -196,6 +197,9 @@ class _Parser:
             return self._quantize(self._word("format"), SOLVERS[word.text], ",")
         if word.text in QUANTIZERS:
             return self._quantize(word, Rtn, mark)
+        if word.text == Sparse.word:
+            given = self._options(word, dict.fromkeys(Sparse.TYPES, "values"), (), mark)
+            return Sparse(given["values"].name.text if given else None)
         if word.text == "w8a8":
             return DynamicInt8(**self._options(word, {}, (), mark))
         cls = LlmInt8 if word.text == LlmInt8.word else _TRANSFORMS[word.text]

@@ -18,7 +18,7 @@ from fairopt.compress import kv_cache
 from fairopt.compress.layers import dense_weight
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.errors import InputError
-from fairopt.nn import QuantizedLinear, StoredLayer
+from fairopt.nn import QuantizedLinear, SparseLinear, StoredLayer
 
 
 class Described(Protocol):
@@ -38,7 +38,7 @@ class LayerRecord:
 
     recipe: str  # the chain that was applied, canonical
     shape: tuple[int, int]  # [out, in]
-    bits_per_weight: float  # codes, scales and zero points; a pruned layer is stored dense
+    bits_per_weight: float  # all that is stored of it but the bias
     sparsity: float  # share of weights that are exactly zero
     solver: Mapping[str, float] | None = None  # its loss, rounding to nearest's, calibration tokens seen, and its notes
     kept: float | None = None  # share of weights that pruning left; None where nothing prunes
@@ -179,7 +179,7 @@ def stored_bytes(model: nn.Module) -> int:
     total, seen = 0, set[int]()
     for module in model.modules():
         tensors: list[torch.Tensor] = list(module.parameters(recurse=False))
-        if isinstance(module, QuantizedLinear):  # packed or not, it is stored in rows
+        if isinstance(module, QuantizedLinear | SparseLinear):  # packed or not, it is stored in rows
             total += module.stored_bytes
         else:
             names = module._buffers.keys() - module._non_persistent_buffers_set
@@ -253,5 +253,5 @@ def describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] |
         sparsity=zeros / max(1, weight.numel()),
         solver=said or None,
         kept=kept,
-        zeros_stored=None if kept is None else True,
+        zeros_stored=None if kept is None else not isinstance(layer, SparseLinear),
     )

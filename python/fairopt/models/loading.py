@@ -189,7 +189,7 @@ def hash_weights(model: Any) -> str:
     """
     import torch
 
-    from fairopt.nn import StoredLayer
+    from fairopt.nn import SparseLinear, StoredLayer
     from fairopt.nn.attached_cache import attached_cache
 
     digest = hashlib.sha256()
@@ -198,10 +198,13 @@ def hash_weights(model: Any) -> str:
     cache = attached_cache(model)
     if cache is not None:
         digest.update(f"\nkeys and values in {cache}\n".encode())
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for name, module in model.named_modules():
         if isinstance(module, StoredLayer):
             digest.update(f"\n{name} {type(module).__name__} {module.options()}\n".encode())
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        if isinstance(module, SparseLinear):  # packed, its bytes depend on the machine
+            tensors.pop(f"{name}.packed", None)
+            tensors |= module.state_dict(prefix=f"{name}.")
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         data: torch.Tensor = tensor.detach().cpu().contiguous()

@@ -8,8 +8,10 @@ from fairopt.nn.column_split_linear import ColumnSplitLinear
 from fairopt.nn.dynamic_int8_linear import DynamicInt8Linear
 from fairopt.nn.llm_int8_linear import LlmInt8Linear
 from fairopt.nn.masked import keep_zeros, masked, unmasked
+from fairopt.nn.packing import pack
 from fairopt.nn.quantized_embedding import QuantizedEmbedding
-from fairopt.nn.quantized_linear import QuantizedLinear, pack, set_matmul_mode
+from fairopt.nn.quantized_linear import QuantizedLinear, set_matmul_mode
+from fairopt.nn.sparse_linear import SparseLinear
 
 if TYPE_CHECKING:
     from fairopt.nn.quantized_cache import QuantizedCache
@@ -21,6 +23,7 @@ __all__ = [
     "QuantizedCache",
     "QuantizedEmbedding",
     "QuantizedLinear",
+    "SparseLinear",
     "StoredLayer",
     "keep_zeros",
     "masked",
@@ -29,8 +32,8 @@ __all__ = [
     "unmasked",
 ]
 
-# What stands for a linear layer or an embedding with quantised weights.
-StoredLayer: TypeAlias = QuantizedLinear | DynamicInt8Linear | ColumnSplitLinear | QuantizedEmbedding
+# What stands for a linear layer or an embedding with quantised or sparse weights.
+StoredLayer: TypeAlias = QuantizedLinear | DynamicInt8Linear | ColumnSplitLinear | QuantizedEmbedding | SparseLinear
 
 
 def __getattr__(name: str) -> Any:

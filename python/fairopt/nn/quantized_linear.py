@@ -292,16 +292,6 @@ class QuantizedLinear(TypedBuffers):
             self.pack()
 
 
-def pack(model: nn.Module) -> None:
-    """Let every quantised layer of a model lie as the CPU's kernels read it (:meth:`QuantizedLinear.pack`).
-
-    ``fairopt.compress`` and ``fairopt.load`` do it; a model that was built by hand or moved piece by piece needs it.
-    """
-    for module in model.modules():
-        if isinstance(module, QuantizedLinear):
-            module.pack()
-
-
 def set_matmul_mode(model: nn.Module, mode: str | None) -> None:
     """Choose the arithmetic of every quantised layer of a model: ``exact``, ``a24``, ``a16``, ``a8``, ``i16``.
 
