@@ -124,78 +124,29 @@ void n_of_m_across(const float* score, std::int64_t count, int n, int m, std::ui
   n_of_m_scalar(score, count, n, m, mask);
 }
 
-// Bit i of a word belongs to value i of 64, in groups of kM. Each group turned by d: bit i comes from bit i - d.
-template <int kM>
-inline std::uint64_t turn(std::uint64_t word, int d) {
-  const std::uint64_t ones = ~std::uint64_t{0} / ((std::uint64_t{1} << kM) - 1), low = ones * ((1u << d) - 1);
-  return (word << d & ~low) | (word >> (kM - d) & low);
-}
-
-/// Numbers of 0 .. kM - 1, one for each bit of a word, which count words.
-template <int kM>
-struct BitCounters {
-  static constexpr int kDigits = kM > 8 ? 4 : kM > 4 ? 3 : kM > 2 ? 2 : 1;
-  std::uint64_t digits[kDigits] = {};
-
-  void add(std::uint64_t word) {
-    for (std::uint64_t& digit : digits) {
-      const std::uint64_t carry = digit & word;
-      digit ^= word;
-      word = carry;
+// Where groups fill vectors: compares each lane with the other m - 1 of its group by rotating the group.
+void n_of_m_rotating(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+  I32 rotation[F32::kWidth], later[F32::kWidth];  // lane that comes to lie here; 1 where it comes from the right
+  const I32 lane = lane_indices(), within = splat(m - 1);
+  for (int d = 1; d < m; ++d) {
+    const I32 place = (lane + splat(d)) & within;
+    rotation[d] = (lane - (lane & within)) | place;
+    later[d] = increment(splat(0), place > (lane & within));
+  }
+  for (std::int64_t i = 0; i < count; i += F32::kWidth) {
+    const int lanes = count - i < F32::kWidth ? static_cast<int>(count - i) : F32::kWidth;
+    const I32 key = keys_or(score + i, lanes, 0);
+    I32 better = splat(0);
+    for (int d = 1; d < m; ++d) better = increment(better, permute(key, rotation[d]) > key - later[d]);
+    const I32 keep = increment(splat(0), splat(n) > better);
+    if (lanes == F32::kWidth) {
+      store_u8(mask + i, keep);
+    } else {
+      store_u8_first(mask + i, keep, lanes);
     }
   }
-  std::uint64_t below(int n) const {  // n in [1, kM]
-    std::uint64_t less = 0, equal = ~std::uint64_t{0};
-    for (int i = kDigits - 1; i >= 0; --i) {
-      const std::uint64_t digit = (n - 1) >> i & 1 ? ~std::uint64_t{0} : 0;
-      less |= equal & digit & ~digits[i];
-      equal &= ~(digit ^ digits[i]);
-    }
-    return less | equal;
-  }
-};
-
-// Where groups fill vectors: each lane meets the next d of its group, d up to kM / 2. The rest follows, turned and
-// negated: of two values exactly one beats the other.
-template <int kM>
-void n_of_m_words(const float* score, std::int64_t count, int n, std::uint8_t* mask) {
-  I32 rotation[kM / 2 + 1], later[kM / 2 + 1];  // the lane that is met; 1 where its index is the higher one
-  const I32 lanes = lane_indices(), within = splat(kM - 1);
-  for (int d = 1; d <= kM / 2; ++d) {
-    const I32 place = (lanes + splat(d)) & within;
-    rotation[d] = (lanes - (lanes & within)) | place;
-    later[d] = increment(splat(0), place > (lanes & within));
-  }
-  for (std::int64_t i = 0; i < count; i += 64) {
-    std::uint64_t beaten[kM / 2 + 1] = {};
-    for (int lane = 0; lane < 64 && i + lane < count; lane += F32::kWidth) {
-      const I32 key = keys_or(score + i + lane, count - i - lane, 0);
-      for (int d = 1; d <= kM / 2; ++d) {
-        beaten[d] |= std::uint64_t{lane_bits(permute(key, rotation[d]) > key - later[d])} << lane;
-      }
-    }
-    BitCounters<kM> better;
-    for (int d = 1; d <= kM / 2; ++d) {
-      better.add(beaten[d]);
-      if (2 * d < kM) better.add(~turn<kM>(beaten[d], d));
-    }
-    store_bits_first(mask + i, better.below(n), count - i);
-  }
-}
-
-template <int kM>
-inline bool n_of_m_in_words(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
-  if constexpr (kM <= F32::kWidth) {
-    if (m == kM) n_of_m_words<kM>(score, count, n, mask);
-    return m == kM;
-  }
-  return false;
 }
 
 void n_of_m(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
-  if (n_of_m_in_words<2>(score, count, n, m, mask) || n_of_m_in_words<4>(score, count, n, m, mask) ||
-      n_of_m_in_words<8>(score, count, n, m, mask) || n_of_m_in_words<16>(score, count, n, m, mask)) {
-    return;
-  }
-  n_of_m_across(score, count, n, m, mask);
+  (F32::kWidth % m == 0 ? n_of_m_rotating : n_of_m_across)(score, count, n, m, mask);
 }
