@@ -1,11 +1,12 @@
-"""Every quantisation recipe on every layout of a decoder, through the two commands, and whether its bytes are true.
+"""Every recipe on every layout of a decoder, through the two commands, and whether its bytes and zeros are true.
 
 For each model and recipe: `fairopt compress` writes a folder, `fairopt audit` compares it with the model. The record's
-bits per weight stand beside those counted here from the tensors of the safetensors files, and the record's bytes beside
-the size of the files. A difference beyond the files' headers, or an exit code that says neither ship nor hold nor
-inconclusive, ends the script with 1.
+bits per weight stand beside those counted here from the tensors of the safetensors files, the record's zeros beside
+those counted in the weights that the folder loads, and the record's bytes beside the size of the files. A difference
+beyond the files' headers, or an exit code that says neither ship nor hold nor inconclusive, ends the script with 1.
 
     python benchmarks/recipes.py --models MODELS --data DATA --out build/recipes.json
+    python benchmarks/recipes.py --models MODELS --data DATA --set pruning --model TinyStories-656K --limit 64
 
 The models are MODELS/TinyStories-656K and five of some 100 million random weights (Llama, Qwen2 and Mistral with
 grouped-query attention, GPT-2, OPT), generated with its tokenizer. About an hour on two cores; --model and --recipe
@@ -29,9 +30,11 @@ import torch
 import transformers
 from typer.testing import CliRunner
 
+import fairopt
 from fairopt.cli.app import app
+from fairopt.nn import StoredLayer
 
-RECIPES = (
+QUANTIZATION = (
     "int8",
     "int4",
     "int4:g=32,asym",
@@ -46,10 +49,21 @@ RECIPES = (
     "kv4",
     "int4+kv4",
 )
+PRUNING = (
+    *("magnitude:0.3", "magnitude:0.5", "magnitude:2:4", "random:0.5"),
+    *("wanda:0.5", "wanda:2:4", "wanda:4:8", "wanda:0.6,owl"),
+    *("sparsegpt:0.5", "sparsegpt:2:4", "gblm:0.5", "hgla:0.5"),
+    *("heads:0.25", "ffn:0.25", "layers:1"),
+    *("sparsegpt:2:4+int4", "wanda:0.5+nf4", "wanda:0.5+sparse"),
+)
+RECIPES = {"quantization": QUANTIZATION, "pruning": PRUNING}
 SMALL = "TinyStories-656K"
 GENERATED = ("llama", "gpt2", "opt", "qwen2", "mistral")
 ENDS = {0: "ship", 1: "hold", 4: "inconclusive"}
-HEAD = "| model | recipe | MB before | MB after | files' headers | bits recorded | counted | of a key, value | audit |"
+HEAD = (
+    "| model | recipe | MB before | MB after | files' headers | bits recorded | counted | of a key, value "
+    "| weights kept | zeros recorded | counted | audit |"
+)
 HEADER = 400  # bytes that a safetensors header takes for one tensor at most: its name, type, shape and place
 
 
@@ -65,6 +79,9 @@ class Row:
     recorded_bits: float  # per weight of the compressed layers
     counted_bits: float
     kv_bits: float | None  # per key and value, as recorded
+    kept: float  # parameters that neither a mask nor a removed structure took, over those of the model before
+    recorded_zeros: float  # share of the weights of the compressed layers
+    counted_zeros: float
     tensors: int
     audit: int  # exit code
     seconds: float
@@ -74,6 +91,7 @@ class Row:
         """Whether the record says what lies on the disk."""
         header = self.file_bytes - self.recorded_bytes
         same = abs(self.recorded_bits - self.counted_bits) <= 1e-9 * self.recorded_bits
+        same = same and abs(self.recorded_zeros - self.counted_zeros) <= 1e-9
         return same and 0 <= header <= HEADER * self.tensors + 4096
 
 
@@ -101,20 +119,45 @@ def generate(name: str, layers: int, folder: Path, tokenizer: Path) -> Path:
     return folder
 
 
-def counted(folder: Path, layers: dict[str, Any]) -> tuple[float, int]:
-    """Bits a weight over the compressed layers, from the tensors of the files alone, and how many tensors there are."""
-    bytes_of: dict[str, int] = {}
+@dataclass
+class Files:
+    """What the tensors of a folder's files say by themselves."""
+
+    bits: float  # a weight of the compressed layers, all that is stored of it but the bias
+    tensors: int
+    parameters: int  # weights of compressed layers once, and every other number
+
+
+def counted(folder: Path, layers: dict[str, Any]) -> Files:
+    """The tensors of the folder's files, ``layers`` being those of the record."""
+    stored = others = tensors = 0
     for file in folder.glob("*.safetensors"):
-        with safetensors.safe_open(file, "pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - no mapping
-                bytes_of[name] = tensors.get_tensor(name).nbytes
-    stored = sum(
-        size
-        for name, size in bytes_of.items()
-        if name.rpartition(".")[0] in layers and not name.endswith((".bias", ".input_scale"))
-    )
+        with safetensors.safe_open(file, "pt") as read:
+            for name in read.keys():  # noqa: SIM118 - no mapping
+                tensor, tensors = read.get_tensor(name), tensors + 1
+                if name.rpartition(".")[0] not in layers or name.endswith(".bias"):
+                    others += tensor.numel()
+                elif not name.endswith(".input_scale"):
+                    stored += tensor.nbytes
     weights = sum(rows * columns for rows, columns in (layer["shape"] for layer in layers.values()))
-    return 8 * stored / max(1, weights), len(bytes_of)
+    return Files(8 * stored / max(1, weights), tensors, weights + others)
+
+
+def zeros(folder: Path, layers: dict[str, Any]) -> float:
+    """Share of zeros among the weights of ``layers`` as the folder loads them."""
+    model, none, weights = fairopt.load(folder), 0, 0
+    for name in layers:
+        layer = model.get_submodule(name)
+        weight = layer.dense_weight() if isinstance(layer, StoredLayer) else layer.weight
+        none, weights = none + int((weight == 0).sum()), weights + weight.numel()
+    return none / max(1, weights)
+
+
+def kept(layers: dict[str, Any], files: Files, base: Path) -> float:
+    """Share of the base's parameters that are still there: neither pruned by a mask nor in a structure removed."""
+    pruned = [layer for layer in layers.values() if layer["kept"] is not None]
+    masked = sum((1 - layer["kept"]) * layer["shape"][0] * layer["shape"][1] for layer in pruned)
+    return (files.parameters - masked) / counted(base, {}).parameters
 
 
 def run(*arguments: object, codes: tuple[int, ...] = (0,)) -> int:
@@ -132,10 +175,10 @@ def measure(model: str, base: Path, recipe: str, options: argparse.Namespace, sc
         shutil.rmtree(folder, ignore_errors=True)
     texts = options.calibration or options.data / "tinyshakespeare" / "input.txt"
     run("compress", base, "--recipe", recipe, "--out", out, "--calibration", texts, "--samples", 16, "--length", 128)
-    asked = ["--benchmark", "crows_pairs", "--data", options.data, "--limit", 4, "--base-runs", 2]
+    asked = ["--benchmark", "crows_pairs", "--data", options.data, "--limit", options.limit, "--base-runs", 2]
     code = run("audit", base, "--model", out, "--out", audit, *asked, codes=tuple(ENDS))
     record = json.loads((out / "fairopt.json").read_text(encoding="utf-8"))
-    bits, tensors = counted(out, record["layers"])
+    files = counted(out, record["layers"])
     return Row(
         model=model,
         recipe=recipe,
@@ -143,9 +186,12 @@ def measure(model: str, base: Path, recipe: str, options: argparse.Namespace, sc
         recorded_bytes=record["bytes"],
         file_bytes=sum(file.stat().st_size for file in out.glob("*.safetensors")),
         recorded_bits=record["bits_per_weight"],
-        counted_bits=bits,
+        counted_bits=files.bits,
         kv_bits=record["kv_bits_per_value"],
-        tensors=tensors,
+        kept=kept(record["layers"], files, base),
+        recorded_zeros=record["sparsity"],
+        counted_zeros=zeros(out, record["layers"]),
+        tensors=files.tensors,
         audit=code,
         seconds=time.perf_counter() - start,
     )
@@ -160,7 +206,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             if model != SMALL:
                 layers = options.layers or (14 if model in ("gpt2", "opt") else 12)
                 base = generate(model, layers, scratch / model, small)
-            for recipe in options.recipe or RECIPES:
+            for recipe in options.recipe or RECIPES[options.set]:
                 yield measure(model, base, recipe, options, scratch)
             if base != small:
                 shutil.rmtree(base)
@@ -172,8 +218,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds crows_pairs and tinyshakespeare")
     parser.add_argument("--calibration", type=Path, help="texts, default: tinyshakespeare")
     parser.add_argument("--model", action="append", choices=(SMALL, *GENERATED))
-    parser.add_argument("--recipe", action="append")
+    parser.add_argument("--set", choices=RECIPES, default="quantization", help="which recipes")
+    parser.add_argument("--recipe", action="append", help="repeatable; instead of those of --set")
     parser.add_argument("--layers", type=int)
+    parser.add_argument("--limit", type=int, default=4, help="items of the audit")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     print(HEAD + "\n|" + "---|" * (HEAD.count("|") - 1), flush=True)
@@ -184,6 +232,7 @@ def main() -> None:
         print(
             f"| {row.model} | `{row.recipe}` | {row.dense_bytes / 1e6:.2f} | {row.recorded_bytes / 1e6:.2f} "
             f"| {header:,} B | {row.recorded_bits:.4f} | {row.counted_bits:.4f} | {row.kv_bits or 32:.4g} "
+            f"| {row.kept:.1%} | {row.recorded_zeros:.4%} | {row.counted_zeros:.4%} "
             f"| {row.audit} ({ENDS[row.audit]}) |",
             flush=True,
         )
