@@ -53,7 +53,7 @@ __device__ void for_row(const Rows<Value>& w, std::int64_t row, int lane, const 
       before += lane >= step ? other : 0;
     }
     const int words = static_cast<int>(w.words - first < kWarp ? w.words - first : kWarp);
-#pragma unroll 8
+#pragma unroll 4
     for (int word = 0; word < words; ++word) {
       const unsigned bits = __shfl_sync(kAllLanes, mask, word);
       const int word_start = __shfl_sync(kAllLanes, before - own, word);
@@ -71,22 +71,25 @@ __device__ std::int64_t own_row() {
   return static_cast<std::int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.x / kWarp;
 }
 
+/// Up to kTokens rows of x; those from `m` on are not there: the last one is read in their place and nothing written.
 template <class Value, int kTokens>
-__global__ void multiply(Rows<Value> w, Source x, Source bias, Target y) {
+__global__ void multiply(Rows<Value> w, int m, Source x, Source bias, Target y) {
   const std::int64_t row = own_row();
   if (row >= w.rows) return;
   const int lane = static_cast<int>(threadIdx.x % kWarp);
   float sums[kTokens] = {};
   for_row(w, row, lane, [&](std::int64_t column, Value value) {
 #pragma unroll
-    for (int t = 0; t < kTokens; ++t) sums[t] = __fmaf_rn(as_float(value), x[t * w.cols + column], sums[t]);
+    for (int t = 0; t < kTokens; ++t) {
+      sums[t] = __fmaf_rn(as_float(value), x[min(t, m - 1) * w.cols + column], sums[t]);
+    }
   });
 #pragma unroll
   for (int t = 0; t < kTokens; ++t) {
     for (int step = kWarp / 2; step > 0; step /= 2) {
       sums[t] = __fadd_rn(sums[t], __shfl_xor_sync(kAllLanes, sums[t], step));
     }
-    if (lane != 0) continue;
+    if (lane != 0 || t >= m) continue;
     const float sum = w.scales == nullptr ? sums[t] : __fmul_rn(sums[t], w.scales[row]);
     y.set(t * w.rows + row, bias.data == nullptr ? sum : __fadd_rn(sum, bias[row]));
   }
@@ -109,11 +112,11 @@ unsigned blocks(const Rows<Value>& w) {
 template <class Value, int kTokens = kMaxVectorRows>
 void launch_multiply(const SparseLinearArgs& a, cudaStream_t stream) {
   if constexpr (kTokens > 1) {
-    if (a.m < kTokens) return launch_multiply<Value, kTokens - 1>(a, stream);
+    if (a.m <= kTokens / 2) return launch_multiply<Value, kTokens / 2>(a, stream);
   }
   const Rows<Value> w(a.weight);
   multiply<Value, kTokens><<<blocks(w), kWarpsPerBlock * kWarp, 0, stream>>>(
-      w, Source{a.x, a.dtype}, Source{a.bias, a.dtype}, Target{a.y, a.dtype});
+      w, static_cast<int>(a.m), Source{a.x, a.dtype}, Source{a.bias, a.dtype}, Target{a.y, a.dtype});
 }
 
 /// body(Value()) for the type of the values.
