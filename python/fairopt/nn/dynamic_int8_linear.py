@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from fairopt import ops
-from fairopt.nn.typed_buffers import TypedBuffers
+from fairopt.nn.stored_linear import StoredLinear
 
 
-class DynamicInt8Linear(TypedBuffers):
+class DynamicInt8Linear(StoredLinear):
     """``y = x W^T + b`` with W [out_features, in_features] in int8 and ``x`` rounded to int8, one scale a token (W8A8).
 
     The arithmetic is that of :func:`fairopt.ops.dynamic_int8_linear`. Buffers: ``codes`` int8 and ``scales`` fp32
@@ -70,14 +70,6 @@ class DynamicInt8Linear(TypedBuffers):
     def dense_weight(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """The weight [out_features, in_features] that the codes say: the fp32 value, rounded once to ``dtype``."""
         return (self.codes * self.scales[:, None]).to(dtype)
-
-    def to_linear(self, dtype: torch.dtype = torch.float32) -> nn.Linear:
-        """A dense layer with the dequantised weight and a copy of the bias, both of ``dtype``; it rounds no input."""
-        linear = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
-        linear.weight = nn.Parameter(self.dense_weight(dtype))
-        if self.bias is not None:
-            linear.bias = nn.Parameter(self.bias.detach().to(dtype, copy=True))
-        return linear
 
     @property
     def bits_per_weight(self) -> float:

@@ -10,12 +10,12 @@ from torch import nn
 
 from fairopt import ops
 from fairopt.errors import InputError
-from fairopt.nn.typed_buffers import TypedBuffers
+from fairopt.nn.stored_linear import StoredLinear
 
 _ROWS = ("codes", "scales", "zeros")
 
 
-class QuantizedLinear(TypedBuffers):
+class QuantizedLinear(StoredLinear):
     """``y = x W^T + b`` with W [out_features, in_features] kept quantised; the product dequantises as it goes.
 
     Buffers: ``codes`` uint8, ``scales`` fp32 and ``zeros`` (empty where the format has none), in rows as
@@ -207,14 +207,6 @@ class QuantizedLinear(TypedBuffers):
         if self.order is not None:
             weight = torch.empty_like(weight).index_copy_(1, self.order, weight)
         return ops.hadamard_transform(weight, transpose=True).to(dtype) if self.rotated else weight
-
-    def to_linear(self, dtype: torch.dtype = torch.float32) -> nn.Linear:
-        """A dense layer with the dequantised weight and a copy of the bias, both of ``dtype``."""
-        linear = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
-        linear.weight = nn.Parameter(self.dense_weight(dtype))
-        if self.bias is not None:
-            linear.bias = nn.Parameter(self.bias.detach().to(dtype, copy=True))
-        return linear
 
     @property
     def double_quant(self) -> bool:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from fairopt import ops
 from fairopt.errors import InputError
-from fairopt.nn.typed_buffers import TypedBuffers
+from fairopt.nn.stored_linear import StoredLinear
 
 _TYPES = {
     "float32": torch.float32,
@@ -21,7 +21,7 @@ _TYPES = {
 }
 
 
-class SparseLinear(TypedBuffers):
+class SparseLinear(StoredLinear):
     """``y = x W^T + b`` with a bit for each weight of W [out_features, in_features] and a value for each that is not 0.
 
     Buffers: ``bitmap`` uint8 [out_features, ceil(in_features / 8)], ``values`` [nonzeros] row by row, and with int8
@@ -126,14 +126,6 @@ class SparseLinear(TypedBuffers):
         """The weight [out_features, in_features], zeros included: the fp32 value, rounded once to ``dtype``."""
         dense, scales = self._unpacked()
         return (dense * scales[:, None]).to(dtype) if self.value_type == "int8" else dense.to(dtype)
-
-    def to_linear(self, dtype: torch.dtype = torch.float32) -> nn.Linear:
-        """A dense layer with the weight, zeros included, and a copy of the bias, both of ``dtype``."""
-        linear = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
-        linear.weight = nn.Parameter(self.dense_weight(dtype))
-        if self.bias is not None:
-            linear.bias = nn.Parameter(self.bias.detach().to(dtype, copy=True))
-        return linear
 
     @property
     def stored_bytes(self) -> int:
