@@ -52,6 +52,10 @@ RECIPES: dict[str, tuple[str, str]] = {
         "sparsegpt:0.5, sparsegpt:2:4+int4",
         "what is left makes up for what is pruned; needs texts",
     ),
+    "sparse": (
+        "wanda:0.5+sparse, magnitude:2:4+sparse:bf16",
+        "store a pruned layer without its zeros",
+    ),
     "heads": ("heads:0.25, heads:0.25+int8", "remove attention heads, by groups that share keys and values"),
     "ffn": ("ffn:0.25, ffn:0.25+wanda:0.5", "remove neurons of the feed-forward layers"),
     "hidden": ("hidden:0.1", "remove channels of the residual stream"),
