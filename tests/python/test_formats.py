@@ -91,7 +91,8 @@ def test_blocks_do_not_know_each_other(format, x, order):
 @settings(max_examples=20, deadline=None)
 def test_a_power_of_two_moves_into_the_scale(format, x, power, block):
     q, scaled = formats.quantize(x, format, block), formats.quantize(np.ldexp(x, power), format, block)
-    np.testing.assert_array_equal(unpack(q), unpack(scaled))  # behind the last code of a row stands that of 0, which has none where the scale is 0
+    # Behind the last code of a row stands that of 0, which has none where the scale is 0.
+    np.testing.assert_array_equal(unpack(q), unpack(scaled))
     zeros = np.ldexp(q.zeros, power) if q.zeros.dtype == np.float32 else q.zeros
     np.testing.assert_array_equal(zeros, scaled.zeros)
     np.testing.assert_array_equal(np.ldexp(q.scales, power), scaled.scales)
