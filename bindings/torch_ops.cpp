@@ -23,8 +23,7 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
       "Tensor? lora_z=None, Tensor? lora_b=None) -> Tensor");
   m.def("dynamic_int8_linear(Tensor x, Tensor codes, Tensor scales, Tensor? bias, float threshold) -> Tensor");
   m.def("pack_sparse(Tensor weight, Tensor? scales=None) -> Tensor packed");
-  m.def(
-      "unpack_sparse(Tensor packed, ScalarType dtype, SymInt rows, SymInt cols) -> (Tensor weight, Tensor scales)");
+  m.def("unpack_sparse(Tensor packed, ScalarType dtype, SymInt rows, SymInt cols) -> (Tensor weight, Tensor scales)");
   m.def("sparse_linear(Tensor x, Tensor packed, Tensor? bias, ScalarType dtype, SymInt rows) -> Tensor");
   m.def("prune_mask(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
   m.def("prune_mask_rows(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");

@@ -9,7 +9,7 @@
 // its row of x and of W alone; the levels with a fused fma give equal bits, the baseline rounds products first.
 
 constexpr std::int64_t kStepBytes = kTileRows * 4;  // a dword for each row
-constexpr int kPrefetch = 8192;  // bytes ahead of the codes, straight into the first cache
+constexpr int kPrefetch = 8192;                     // bytes ahead of the codes, straight into the first cache
 
 // How a dword becomes weights: kColumns of them, weight<i> the i-th in the order of the contract.
 

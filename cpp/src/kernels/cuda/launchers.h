@@ -79,5 +79,4 @@ FAIROPT_CUDA_DOOR int fairopt_cuda_prune_mask_n_of_m(const fairopt::PruneScores*
                                                      std::uint8_t* mask, int device, void* stream);
 FAIROPT_CUDA_DOOR int fairopt_cuda_unpack_sparse(const fairopt::cuda::SparseRows* weight,
                                                  const fairopt::SparseTarget* target, int device, void* stream);
-FAIROPT_CUDA_DOOR int fairopt_cuda_sparse_linear(const fairopt::cuda::SparseLinearArgs* args, int device,
-                                                 void* stream);
+FAIROPT_CUDA_DOOR int fairopt_cuda_sparse_linear(const fairopt::cuda::SparseLinearArgs* args, int device, void* stream);
