@@ -7,12 +7,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import masked_models
 import pytest
 import random_models
+import structured_models
 import tiny_models
 import torch
-from decoder_blocks import FAMILIES, model_of
+from decoder_blocks import model_of
 from torch import nn
 
 import fairopt as fo
@@ -43,6 +43,10 @@ RECIPES = (
     "sparsegpt:0.5",
     "sparsegpt:2:4+int4:g=32",
 )
+FAMILIES = (
+    *("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text", "gpt2", "opt", "gpt_neox", "phi", "phi3"),
+    *("bert", "distilbert"),
+)
 
 
 def tokens(length: int = 32, vocabulary: int = 96, sequences: int = 8) -> Calibration:
@@ -62,16 +66,10 @@ def few_tokens() -> Any:
         yield
 
 
-def made(family: str) -> Any:
-    if family in ("bert", "distilbert"):
-        return masked_models.bert() if family == "bert" else masked_models.other("distilbert")
-    return model_of(family)
-
-
-@pytest.mark.parametrize("family", [*FAMILIES, "bert", "distilbert"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_recipe_runs_on_every_layout(family: str, tmp_path: Path) -> None:
-    masked = family in ("bert", "distilbert")
-    model, seen = made(family), tokens(vocabulary=30 if masked else 96)
+    model = structured_models.family(family)
+    seen = tokens(vocabulary=30 if structured_models.is_masked(family) else 96)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for recipe in RECIPES:
         small = fo.compress(model, recipe, calibration=seen)
