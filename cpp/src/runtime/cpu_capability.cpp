@@ -1,5 +1,6 @@
 #include "fairopt/cpu_capability.h"
 
+#include <cpuid.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -29,17 +30,24 @@ const kernels::KernelTable& vnni_table() {
 }
 #endif
 
+#if defined(FAIROPT_HAVE_AVX2)
+/// Conversions of fp16, which __builtin_cpu_supports of clang before 15 does not know by name.
+bool has_f16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 std::vector<Level> levels() {
   std::vector<Level> all{{&kernels::kBaseline, true}};
 #if defined(FAIROPT_HAVE_AVX2)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   all.push_back({&kernels::kAvx2, avx2});
 #endif
 #if defined(FAIROPT_HAVE_AVX512)
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma") &&
-                      __builtin_cpu_supports("f16c");
+                      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma") && has_f16c();
   all.push_back({&kernels::kAvx512, avx512});
 #endif
 #if defined(FAIROPT_HAVE_AVX512_VNNI)
