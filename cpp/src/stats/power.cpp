@@ -35,14 +35,14 @@ void check_sample(const char* op, double discordance, double n) {
 
 double min_detectable(double discordance, double n, const PowerOptions& options) {
   check_sample("min_detectable", discordance, n);
-  const auto [z_alpha, z_power] = quantiles("min_detectable", options);
+  const Quantiles z = quantiles("min_detectable", options);
   const double items = n / options.design_effect;
   const FlipCounts no_change{0.5 * discordance * items, 0.5 * discordance * items, items};
   // The expected score statistic at -margin, minus what it has to reach with the wanted power.
   const auto surplus = [&](double margin) {
     const double null_variance = 2 * tango_share(no_change, -margin) - margin * (1 + margin);
-    return margin * items - options.kappa - z_alpha * std::sqrt(items * null_variance) -
-           z_power * std::sqrt(items * discordance);
+    return margin * items - options.kappa - z.alpha * std::sqrt(items * null_variance) -
+           z.power * std::sqrt(items * discordance);
   };
   if (!(surplus(kLargestMargin) > 0)) return kNaN;
   double low = 0;
