@@ -27,26 +27,34 @@ struct CodebookBytes {
 constexpr int kCodebookPlanes = 2;
 constexpr std::int64_t kCodebookTokens = kMostLines / kCodebookPlanes;  // whose lines are multiplied at a time
 
+/// Whether a block fits the panels: the sums of a group of tokens are folded at once.
+bool folds_whole_blocks(const PackedLinear& a) { return (a.block < a.k ? a.block : a.k) <= kPanelColumns; }
+
+/// int32 sums of one table of the codebook.
+std::int64_t table_sums(const PackedLinear& a) {
+  return (folds_whole_blocks(a) ? kMostLines : a.m * kCodebookPlanes) * kTileRows;
+}
+
 /// How a call with panels works, and its memory.
 struct PanelWork {
-  bool whole_blocks;           ///< a block fits the panels: the sums of a group of tokens are folded at once
+  bool whole_blocks;           ///< folds_whole_blocks
   std::int64_t lines;          ///< m * kCodebookPlanes
-  std::int64_t sums_of_table;  ///< int32s
+  std::int64_t sums_of_table;  ///< table_sums
   float* acc;                  ///< [m][kTileRows]
   std::int32_t* sums;          ///< [2 tables][lines or kMostLines][kTileRows]
   std::uint8_t* panels;        ///< [2 tables][kPanelBytes]
 
   PanelWork(const PackedLinear& a, float* memory)
-      : whole_blocks((a.block < a.k ? a.block : a.k) <= kPanelColumns),
+      : whole_blocks(folds_whole_blocks(a)),
         lines(a.m * kCodebookPlanes),
-        sums_of_table((whole_blocks ? kMostLines : lines) * kTileRows),
+        sums_of_table(table_sums(a)),
         acc(memory),
         sums(reinterpret_cast<std::int32_t*>(acc + a.m * kTileRows)),
         panels(reinterpret_cast<std::uint8_t*>(sums + 2 * sums_of_table)) {}
 };
 
 std::int64_t packed_planes_scratch(const PackedLinear& a, const Planes& planes) {
-  const std::int64_t of_panels = planes.codebook ? 2 * PanelWork(a, nullptr).sums_of_table + 2 * kPanelBytes / 4 : 0;
+  const std::int64_t of_panels = planes.codebook ? 2 * table_sums(a) + 2 * kPanelBytes / 4 : 0;
   return a.m * kTileRows + of_panels;
 }
 
