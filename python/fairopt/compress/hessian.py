@@ -65,7 +65,7 @@ class _SharedHessians:
     def add(self, name: str, x: torch.Tensor) -> None:
         self._tokens[name] += x.numel() // max(1, x.shape[-1])
         own = self.hessians.get(name)
-        if self._last is not None and _same(self._last[0], x):
+        if self._last is not None and same_tensor(self._last[0], x):
             last = self._last[1]
             if own is last or (own is None and last.dtype == self._dtypes[name]):
                 self.hessians[name] = last
@@ -82,5 +82,6 @@ class _SharedHessians:
         return all(self.hessians[name].tokens == count for name, count in self._tokens.items())
 
 
-def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+def same_tensor(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors are the same view of the same memory."""
     return a.data_ptr() == b.data_ptr() and a.shape == b.shape and a.stride() == b.stride()

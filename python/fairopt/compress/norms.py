@@ -9,6 +9,7 @@ from torch import nn
 
 from fairopt.compress.blocks import BATCH_TOKENS, evaluating, run_on_tokens
 from fairopt.compress.calibration import Calibration
+from fairopt.compress.hessian import same_tensor
 from fairopt.compress.solvers.base import BlockTask, Statistics
 
 
@@ -22,7 +23,7 @@ class Norms:
 
     def add(self, name: str, x: torch.Tensor) -> None:
         """Add the inputs ``x`` [..., k] of the layer ``name``; of several in a row that are given the same, once."""
-        if self._last is None or not _same(self._last[0], x):
+        if self._last is None or not same_tensor(self._last[0], x):
             # Each column is one contiguous row of the sum, so that its order does not depend on the threads.
             columns = x.detach().reshape(-1, x.shape[-1]).float().t().contiguous()
             self._last = x, columns.square_().sum(1, dtype=torch.float64)
@@ -60,7 +61,3 @@ def model_norms(model: nn.Module, names: Iterable[str], calibration: Calibration
         for handle in handles:
             handle.remove()
     return norms
-
-
-def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.data_ptr() == b.data_ptr() and a.shape == b.shape and a.stride() == b.stride()

@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
-from fairopt.compress.solver_options import options_text
-from fairopt.errors import InputError
+from fairopt.compress.solver_options import options_text, require
 
 _MAX_M = 32
-
-
-def _require(what: str, ok: bool, requirement: str, got: object) -> None:
-    if not ok:
-        raise InputError(f"recipe: {what} must be {requirement}, got {got}")
 
 
 @dataclass(frozen=True)
@@ -24,7 +18,7 @@ class KeepNOfM:
     m: int
 
     def __post_init__(self) -> None:
-        _require("n:m", 0 < self.n < self.m <= _MAX_M, f"0 < n < m <= {_MAX_M}", self)
+        require("n:m", 0 < self.n < self.m <= _MAX_M, f"0 < n < m <= {_MAX_M}", self)
 
     def __str__(self) -> str:
         return f"{self.n}:{self.m}"
@@ -52,7 +46,7 @@ class Prune:
 
     def __post_init__(self) -> None:
         if isinstance(self.amount, float | int):
-            _require(f"{self.word} ratio", 0 <= self.amount < 1, "at least 0 and below 1", self.amount)
+            require(f"{self.word} ratio", 0 <= self.amount < 1, "at least 0 and below 1", self.amount)
 
     def __str__(self) -> str:
         return f"{self.word}:" + ",".join([str(self.amount), *options_text(self)[1:]])  # the amount has no default
@@ -68,7 +62,7 @@ class Magnitude(Prune):
     def __post_init__(self) -> None:
         super().__post_init__()
         alone = self.scope == "layer" or not isinstance(self.amount, KeepNOfM)
-        _require("magnitude scope", alone, "layer for n:m, which chooses along rows", self.scope)
+        require("magnitude scope", alone, "layer for n:m, which chooses along rows", self.scope)
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ class SparseGpt(Prune):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("sparsegpt damp", 0 <= self.damp < float("inf"), "at least 0", self.damp)
+        require("sparsegpt damp", 0 <= self.damp < float("inf"), "at least 0", self.damp)
 
 
 @dataclass(frozen=True)
@@ -100,9 +94,9 @@ class IterativePrune(Prune):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(f"{self.word} steps", self.steps >= 1, "at least 1", self.steps)
+        require(f"{self.word} steps", self.steps >= 1, "at least 1", self.steps)
         growing = not isinstance(self.amount, KeepNOfM) or self.steps == 1
-        _require(f"{self.word} steps", growing, "1 for n:m, which is no share that can grow", self.steps)
+        require(f"{self.word} steps", growing, "1 for n:m, which is no share that can grow", self.steps)
 
     def ratio_at(self, step: int) -> float:
         """The share pruned after ``step`` of ``steps`` steps: ``r (1 - (1 - t)^3)`` (arXiv:1710.01878), or ``r t``."""
@@ -123,11 +117,11 @@ class Wanda(IterativePrune):
     def __post_init__(self) -> None:
         super().__post_init__()
         of_n = not (self.owl and isinstance(self.amount, KeepNOfM))
-        _require("wanda owl", of_n, "with a ratio, of which it gives each block another", f"{self.amount}")
-        _require("wanda owl_m", self.owl_m > 0, "above 0", self.owl_m)
-        _require("wanda owl_lambda", 0 <= self.owl_lambda < 0.5, "at least 0 and below 0.5", self.owl_lambda)
+        require("wanda owl", of_n, "with a ratio, of which it gives each block another", f"{self.amount}")
+        require("wanda owl_m", self.owl_m > 0, "above 0", self.owl_m)
+        require("wanda owl_lambda", 0 <= self.owl_lambda < 0.5, "at least 0 and below 0.5", self.owl_lambda)
         unused = (Wanda.owl_m, Wanda.owl_lambda) == (self.owl_m, self.owl_lambda)
-        _require("wanda owl_m and owl_lambda", self.owl or unused, "with owl", "no owl")
+        require("wanda owl_m and owl_lambda", self.owl or unused, "with owl", "no owl")
 
 
 @dataclass(frozen=True)
@@ -139,7 +133,7 @@ class Gblm(IterativePrune):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("gblm alpha", 0 <= self.alpha < float("inf"), "at least 0", self.alpha)
+        require("gblm alpha", 0 <= self.alpha < float("inf"), "at least 0", self.alpha)
 
 
 @dataclass(frozen=True)
@@ -158,7 +152,7 @@ class Taylor(IterativePrune):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("taylor order", self.order in (1, 2), "1 or 2", self.order)
+        require("taylor order", self.order in (1, 2), "1 or 2", self.order)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from fairopt.errors import InputError
 
 
-def _require(what: str, ok: bool, requirement: str, got: object) -> None:
+def require(what: str, ok: bool, requirement: str, got: object) -> None:
+    """Refuse an option of a recipe unless ``ok``."""
     if not ok:
         raise InputError(f"recipe: {what} must be {requirement}, got {got}")
 
@@ -32,8 +33,8 @@ class RangeSearch:
     norm: float = 2.4
 
     def __post_init__(self) -> None:
-        _require("mse grid", 1 <= self.grid <= 100, "from 1 to 100", self.grid)
-        _require("mse norm", 0.5 <= self.norm <= 8, "from 0.5 to 8", self.norm)
+        require("mse grid", 1 <= self.grid <= 100, "from 1 to 100", self.grid)
+        require("mse norm", 0.5 <= self.norm <= 8, "from 0.5 to 8", self.norm)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Awq:
     clip: bool = True
 
     def __post_init__(self) -> None:
-        _require("awq grid", 1 <= self.grid <= 100, "from 1 to 100", self.grid)
+        require("awq grid", 1 <= self.grid <= 100, "from 1 to 100", self.grid)
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class Hqq:
     iterations: int = 20
 
     def __post_init__(self) -> None:
-        _require("hqq norm", 0 < self.norm <= 1, "above 0 and at most 1", self.norm)
-        _require("hqq iterations", 1 <= self.iterations <= 1000, "from 1 to 1000", self.iterations)
+        require("hqq norm", 0 < self.norm <= 1, "above 0 and at most 1", self.norm)
+        require("hqq iterations", 1 <= self.iterations <= 1000, "from 1 to 1000", self.iterations)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class SignRound:
     steps: int = 200
 
     def __post_init__(self) -> None:
-        _require("signround steps", self.steps >= 1, "at least 1", self.steps)
+        require("signround steps", self.steps >= 1, "at least 1", self.steps)
 
 
 Solver: TypeAlias = Rtn | RangeSearch | Gptq | Awq | Hqq | SignRound

@@ -10,15 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
-from fairopt.compress.solver_options import options_text
-from fairopt.errors import InputError
+from fairopt.compress.solver_options import options_text, require
 
 _OF_WEIGHTS = ("l1", "l2", "random")  # scores that look at no activations
-
-
-def _require(what: str, ok: bool, requirement: str, got: object) -> None:
-    if not ok:
-        raise InputError(f"recipe: {what} must be {requirement}, got {got}")
 
 
 @dataclass(frozen=True)
@@ -33,15 +27,15 @@ class Remove:
 
     def __post_init__(self) -> None:
         self._check_amount()
-        _require(f"{self.word} score", self.score in self.scores, f"one of {', '.join(self.scores)}", self.score)
-        _require(f"{self.word} gamma", 0 <= self.gamma < 1, "at least 0 and below 1", self.gamma)
+        require(f"{self.word} score", self.score in self.scores, f"one of {', '.join(self.scores)}", self.score)
+        require(f"{self.word} gamma", 0 <= self.gamma < 1, "at least 0 and below 1", self.gamma)
         unused = self.gamma == Remove.gamma
-        _require(
+        require(
             f"{self.word} gamma", self.score == "fasp" or unused, "left out with other scores than fasp", self.gamma
         )
 
     def _check_amount(self) -> None:
-        _require(f"{self.word} ratio", 0 <= self.amount < 1, "at least 0 and below 1", self.amount)
+        require(f"{self.word} ratio", 0 <= self.amount < 1, "at least 0 and below 1", self.amount)
 
     @property
     def looks_at_activations(self) -> bool:
@@ -66,7 +60,7 @@ class RemoveOfBlocks(Remove):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(f"{self.word} protect", self.protect >= 0, "at least 0", self.protect)
+        require(f"{self.word} protect", self.protect >= 0, "at least 0", self.protect)
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ class Ffn(RemoveOfBlocks):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("ffn round", self.round >= 1, "at least 1", self.round)
+        require("ffn round", self.round >= 1, "at least 1", self.round)
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ class Hidden(Remove):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("hidden round", self.round >= 1, "at least 1", self.round)
+        require("hidden round", self.round >= 1, "at least 1", self.round)
 
 
 @dataclass(frozen=True)
@@ -119,10 +113,10 @@ class Layers(Remove):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("layers protect", self.protect >= 0, "at least 0", self.protect)
+        require("layers protect", self.protect >= 0, "at least 0", self.protect)
 
     def _check_amount(self) -> None:
-        _require("layers count", self.amount >= 1, "at least 1", self.amount)
+        require("layers count", self.amount >= 1, "at least 1", self.amount)
 
 
 STRUCTURES: dict[str, type[Remove]] = {step.word: step for step in (Heads, Ffn, Hidden, Experts, Layers)}
