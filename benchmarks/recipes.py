@@ -9,8 +9,8 @@ beyond the files' headers, or an exit code that says neither ship nor hold nor i
     python benchmarks/recipes.py --models MODELS --data DATA --set pruning --model TinyStories-656K --limit 64
 
 The models are MODELS/TinyStories-656K and five of some 100 million random weights (Llama, Qwen2 and Mistral with
-grouped-query attention, GPT-2, OPT), generated with its tokenizer. About an hour on two cores; --model and --recipe
-choose some, --layers 2 makes them small.
+grouped-query attention, GPT-2, OPT), generated with its tokenizer; the recipes are those of recipes.json. About an hour
+on two cores: --model and --recipe choose some, --layers 2 makes them small, and rows that --out holds are not run again.
 """
 
 from __future__ import annotations
@@ -34,29 +34,7 @@ import fairopt
 from fairopt.cli.app import app
 from fairopt.nn import StoredLayer
 
-QUANTIZATION = (
-    "int8",
-    "int4",
-    "int4:g=32,asym",
-    "nf4",
-    "nf4:block=64,dq",
-    "fp4",
-    "int3",
-    "gptq:int4,g=32",
-    "awq:int4,g=32",
-    "hqq:int4",
-    "smoothquant:w8a8",
-    "kv4",
-    "int4+kv4",
-)
-PRUNING = (
-    *("magnitude:0.3", "magnitude:0.5", "magnitude:2:4", "random:0.5"),
-    *("wanda:0.5", "wanda:2:4", "wanda:4:8", "wanda:0.6,owl"),
-    *("sparsegpt:0.5", "sparsegpt:2:4", "gblm:0.5", "hgla:0.5"),
-    *("heads:0.25", "ffn:0.25", "layers:1"),
-    *("sparsegpt:2:4+int4", "wanda:0.5+nf4", "wanda:0.5+sparse"),
-)
-RECIPES = {"quantization": QUANTIZATION, "pruning": PRUNING}
+RECIPES = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 SMALL = "TinyStories-656K"
 GENERATED = ("llama", "gpt2", "opt", "qwen2", "mistral")
 ENDS = {0: "ship", 1: "hold", 4: "inconclusive"}
@@ -174,7 +152,8 @@ def measure(model: str, base: Path, recipe: str, options: argparse.Namespace, sc
     for folder in (out, audit):
         shutil.rmtree(folder, ignore_errors=True)
     texts = options.calibration or options.data / "tinyshakespeare" / "input.txt"
-    run("compress", base, "--recipe", recipe, "--out", out, "--calibration", texts, "--samples", 16, "--length", 128)
+    sequences = ["--samples", options.samples, "--length", 128]
+    run("compress", base, "--recipe", recipe, "--out", out, "--calibration", texts, *sequences)
     asked = ["--benchmark", "crows_pairs", "--data", options.data, "--limit", options.limit, "--base-runs", 2]
     code = run("audit", base, "--model", out, "--out", audit, *asked, codes=tuple(ENDS))
     record = json.loads((out / "fairopt.json").read_text(encoding="utf-8"))
@@ -197,19 +176,32 @@ def measure(model: str, base: Path, recipe: str, options: argparse.Namespace, sc
     )
 
 
-def rows(options: argparse.Namespace) -> Iterator[Row]:
+def rows(options: argparse.Namespace, done: set[tuple[str, str]]) -> Iterator[Row]:
+    small = options.models / SMALL
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         for model in options.model or (SMALL, *GENERATED):
-            small = options.models / SMALL
+            recipes = [each for each in options.recipe or RECIPES[options.set] if (model, each) not in done]
+            if not recipes:
+                continue
             base = small
             if model != SMALL:
                 layers = options.layers or (14 if model in ("gpt2", "opt") else 12)
                 base = generate(model, layers, scratch / model, small)
-            for recipe in options.recipe or RECIPES[options.set]:
+            for recipe in recipes:
                 yield measure(model, base, recipe, options, scratch)
             if base != small:
                 shutil.rmtree(base)
+
+
+def show(row: Row) -> None:
+    print(
+        f"| {row.model} | `{row.recipe}` | {row.dense_bytes / 1e6:.2f} | {row.recorded_bytes / 1e6:.2f} "
+        f"| {row.file_bytes - row.recorded_bytes:,} B | {row.recorded_bits:.4f} | {row.counted_bits:.4f} "
+        f"| {row.kv_bits or 32:.4g} | {row.kept:.1%} | {row.recorded_zeros:.4%} | {row.counted_zeros:.4%} "
+        f"| {row.audit} ({ENDS[row.audit]}) |",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -217,25 +209,21 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True, help=f"folder that holds {SMALL}")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds crows_pairs and tinyshakespeare")
     parser.add_argument("--calibration", type=Path, help="texts, default: tinyshakespeare")
+    parser.add_argument("--samples", type=int, default=16, help="sequences of 128 tokens that calibrate")
     parser.add_argument("--model", action="append", choices=(SMALL, *GENERATED))
     parser.add_argument("--set", choices=RECIPES, default="quantization", help="which recipes")
     parser.add_argument("--recipe", action="append", help="repeatable; instead of those of --set")
     parser.add_argument("--layers", type=int)
     parser.add_argument("--limit", type=int, default=4, help="items of the audit")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="JSON of the rows, written after each; goes on where it ended")
     options = parser.parse_args()
     print(HEAD + "\n|" + "---|" * (HEAD.count("|") - 1), flush=True)
     found = []
-    for row in rows(options):
+    if options.out is not None and options.out.exists():
+        found = [Row(**row) for row in json.loads(options.out.read_text(encoding="utf-8"))]
+    for row in rows(options, {(row.model, row.recipe) for row in found}):
+        show(row)
         found.append(row)
-        header = row.file_bytes - row.recorded_bytes
-        print(
-            f"| {row.model} | `{row.recipe}` | {row.dense_bytes / 1e6:.2f} | {row.recorded_bytes / 1e6:.2f} "
-            f"| {header:,} B | {row.recorded_bits:.4f} | {row.counted_bits:.4f} | {row.kv_bits or 32:.4g} "
-            f"| {row.kept:.1%} | {row.recorded_zeros:.4%} | {row.counted_zeros:.4%} "
-            f"| {row.audit} ({ENDS[row.audit]}) |",
-            flush=True,
-        )
         if options.out is not None:
             options.out.parent.mkdir(parents=True, exist_ok=True)
             options.out.write_text(json.dumps([asdict(one) for one in found], indent=2) + "\n", encoding="utf-8")
