@@ -9,8 +9,9 @@ beyond the files' headers, or an exit code that says neither ship nor hold nor i
     python benchmarks/recipes.py --models MODELS --data DATA --set pruning --model TinyStories-656K --limit 64
 
 The models are MODELS/TinyStories-656K and five of some 100 million random weights (Llama, Qwen2 and Mistral with
-grouped-query attention, GPT-2, OPT), generated with its tokenizer; the recipes are those of recipes.json. About an hour
-on two cores: --model and --recipe choose some, --layers 2 makes them small, and rows that --out holds are not run again.
+grouped-query attention, GPT-2, OPT), generated with its tokenizer; the recipes are those of recipes.json. About an
+hour on two cores: --model and --recipe choose some, --layers 2 makes them small, and rows that the file of --out holds
+are not run again.
 """
 
 from __future__ import annotations
