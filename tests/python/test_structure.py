@@ -26,7 +26,7 @@ def _auto(name: str) -> Any:
 
 
 def _steps(name: str) -> list[str]:
-    return ["heads:0.25", "experts:0.25" if name in MOE else "ffn:0.25", "layers:1:l2", "hidden:0.25"]
+    return ["heads:0.25", "ffn:0.25", "layers:1:l2", "hidden:0.25", *(["experts:0.25"] if name in MOE else [])]
 
 
 def _bytes(model: Any) -> int:
@@ -61,7 +61,7 @@ def _check_generation(model: Any) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_uniform_widths_are_said_by_the_config(name: str) -> None:
     """A plain folder: nothing in it needs fairopt. Heads need a config that knows head_dim."""
-    plain = {"layers:1:l2", "experts:0.25" if name in MOE else "ffn:0.25"}
+    plain = {"layers:1:l2", "ffn:0.25", *(["experts:0.25"] if name in MOE else [])}
     if not is_masked(name) and name not in ("gpt2", "gpt_neox", "opt"):
         plain |= {"heads:0.25"}
         plain |= set() if name.startswith("gemma") else {"hidden:0.25"}
@@ -189,7 +189,12 @@ def test_everything_of_one_kind_is_never_removed() -> None:
         ("llama", "ffn:0.1,round=128", "round must leave less than the 128 ffn"),
         ("llama", "ffn:0.25,protect=1", "protect must leave one of 2 blocks"),
         ("llama", "experts:0.25", "must have experts that its table names for 'experts:0.25', got a LlamaForCausalLM"),
-        ("mixtral", "ffn:0.25", "must have ffn that its table names"),
+        ("mixtral", "ffn:0.25,scope=model", "scope must be layer where a block has experts, whose widths are one"),
+        (
+            "mixtral",
+            "ffn:0.1",
+            r"ffn of '.*mlp.experts.0' must keep a multiple of 8 .*, got 'ffn:0.1', which keeps 115",
+        ),
         ("mixtral", "hidden:0.1", r"multiple of 8 where a model has experts, got 'hidden:0.1', which keeps 58"),
         ("phi3", "heads:0.5,scope=model", "must keep the same number of heads in a Phi3ForCausalLM"),
         ("llama", "ffn:0.25:act", "calibration must be given for 'ffn:0.25:act'"),
@@ -224,6 +229,33 @@ def test_sizes_of_a_folder_are_checked(tmp_path: Path, sizes: Any) -> None:
     config["quantization_config"]["structure"] = sizes
     (tmp_path / "cut/config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match=r"load: structure in .* must map blocks to dimensions and sizes"):
+        fo.load(tmp_path / "cut")
+
+
+def test_each_expert_loses_neurons_of_its_own(tmp_path: Path) -> None:
+    model: Any = family("qwen2_moe", num_hidden_layers=3)
+    weak = {0: [1, 2, 3, 4, 5, 6, 7, 9], 3: list(range(16, 24))}  # 8 of the 32 neurons of two of the four experts
+    experts = model.model.layers[1].mlp.experts
+    for expert, neurons in weak.items():
+        experts.down_proj.data[expert, :, neurons] *= 1e-3
+        experts.gate_up_proj.data[expert, [*neurons, *(32 + n for n in neurons)]] *= 1e-3
+    cut: Any = fo.compress(model, "ffn:0.25,protect=1")
+    kept = fo.record(cut).structure[0].kept
+    place = "model.layers.1.mlp.experts"
+    assert kept.keys() == {*(f"{place}.{expert}" for expert in range(4)), "model.layers.1.mlp.shared_expert"}
+    assert (kept[f"{place}.0"], kept[f"{place}.3"]) == ("0,8,10-31", "0-15,24-31")
+    stays = [0, 8, *range(10, 32)]
+    assert torch.equal(cut.model.layers[1].mlp.experts.down_proj[0], experts.down_proj[0][:, stays])
+    up = [*stays, *(32 + neuron for neuron in stays)]
+    assert torch.equal(cut.model.layers[1].mlp.experts.gate_up_proj[0], experts.gate_up_proj[0][up])
+    unsaid = fo.record(cut).unsaid_sizes
+    assert unsaid == {**{f"{place}.{e}": {"ffn": 24} for e in range(4)}, f"{place[:-7]}shared_expert": {"ffn": 36}}
+    fo.save(cut, tmp_path / "cut")
+    torch.testing.assert_close(logits(fo.load(tmp_path / "cut")), logits(cut), atol=_LAST_BITS, rtol=0)
+    config = json.loads((tmp_path / "cut/config.json").read_text())
+    del config["quantization_config"]["structure"][f"{place}.2"]
+    (tmp_path / "cut/config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"experts must all keep the same number of ffn in 'model.layers.1.mlp.exp"):
         fo.load(tmp_path / "cut")
 
 

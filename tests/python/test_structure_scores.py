@@ -131,6 +131,56 @@ def test_cosine_of_blocks() -> None:
     torch.testing.assert_close(scores(model, "layers:1")[""], torch.stack(expected).double(), **CLOSE)
 
 
+def _expert_neurons(model: Any, expert: int) -> list[torch.Tensor]:
+    """What neurons of an expert of the last block put out, times its weight: [tokens that it is given, neurons]."""
+    experts, found = model.model.layers[1].mlp.experts, []
+    handle = experts.register_forward_pre_hook(lambda _, given: found.append(given))
+    with torch.no_grad():
+        for ids in CALIBRATION.sequences:
+            model(ids[None])
+    handle.remove()
+    gate, up = experts.gate_up_proj[expert].detach().chunk(2)
+    neurons = []
+    for hidden, chosen, weights in found:
+        tokens, ranks = (chosen == expert).nonzero(as_tuple=True)
+        x = hidden[tokens]
+        neurons.append(torch.nn.functional.silu(x @ gate.t()) * (x @ up.t()) * weights[tokens, ranks, None])
+    return [one for one in neurons if len(one)]
+
+
+@pytest.mark.parametrize("name", ["mixtral", "qwen2_moe", "qwen3_moe"])
+def test_scores_of_the_neurons_of_an_expert(name: str) -> None:
+    model = family(name)
+    place, down = f"{BLOCK}.mlp.experts.2", model.model.layers[1].mlp.experts.down_proj
+    activations = torch.stack([one.abs().mean(0) for one in _expert_neurons(model, 2)])
+    torch.testing.assert_close(scores(model, "ffn:0.5:act")[place], activations.norm(dim=0).double(), **CLOSE)
+
+    share = torch.tensor([len(ids) for ids in CALIBRATION.sequences]).double() / CALIBRATION.tokens
+    each = [
+        (down[2].double() * gradient.double()[2]).sum(0) for gradient in _gradients(model, f"{place[:-1]}down_proj")
+    ]
+    first = scores(model, "ffn:0.5:taylor")[place]
+    torch.testing.assert_close(first, (share @ torch.stack(each)).abs(), rtol=1e-3, atol=1e-6)
+
+    both = torch.cat([model.model.layers[1].mlp.experts.gate_up_proj[2].detach().chunk(2)[i] for i in (0, 1)], dim=1)
+    joined = torch.cat([both, down[2].detach().t()], dim=1).double()
+    torch.testing.assert_close(scores(model, "ffn:0.5")[place], joined.norm(dim=1))
+
+
+def test_knockout_of_a_neuron_of_an_expert() -> None:
+    model = family("mixtral", intermediate_size=8, num_local_experts=2)
+    ids = CALIBRATION.sequences[0]
+
+    def measure(model: Any) -> float:
+        with torch.no_grad():
+            return float(loss(model, ids))
+
+    found = knockout_effects(Dimensions(model), "ffn", {"loss": measure})["loss"][f"{BLOCK}.mlp.experts.1"]
+    without = copy.deepcopy(model)
+    without.model.layers[1].mlp.experts.down_proj.data[1, :, 3] = 0
+    assert float(found[3]) == pytest.approx(measure(without) - measure(model), abs=1e-6)
+
+
 def _gradients(model: Any, name: str) -> list[torch.Tensor]:
     weight = model.get_parameter(name)
     return [torch.autograd.grad(loss(model, ids), weight)[0].double() for ids in CALIBRATION.sequences]
@@ -150,7 +200,7 @@ def test_taylor_is_the_sum_of_weight_times_gradient() -> None:
 
 
 def test_knockout_is_the_loss_without_the_unit() -> None:
-    model = family("llama")
+    model = family("llama", intermediate_size=16)
     found = scores(model, "ffn:0.5:knockout")[BLOCK]
     without = copy.deepcopy(model)
     without.model.layers[1].mlp.down_proj.weight.data[:, 7] = 0
@@ -262,6 +312,25 @@ def test_least_squares_makes_up_for_what_is_gone(step: str, layer: str) -> None:
         assert best < 0.9 * _error(model, plain, name)
         corrected.get_submodule(name).weight.data.mul_(1.05)  # the least squares are least
         assert _error(model, corrected, name) > best
+
+
+def test_least_squares_in_each_expert() -> None:
+    model = family("mixtral")
+    plain = fo.compress(model, "ffn:0.5", calibration=CALIBRATION)
+    corrected = fo.compress(model, "ffn:0.5,correct", calibration=CALIBRATION)
+    for expert in range(4):
+        x = torch.cat(_expert_neurons(model, expert))
+        first, _, last = zip(*(part.partition("-") for part in _kept(plain, expert)), strict=True)
+        stays = [i for a, b in zip(first, last, strict=True) for i in range(int(a), int(b or a) + 1)]
+        whole, cut, mended = (m.model.layers[1].mlp.experts.down_proj[expert] for m in (model, plain, corrected))
+        assert torch.equal(cut, whole[:, stays])
+        lost, best = (((x @ whole.t() - x[:, stays] @ w.t()) ** 2).mean() for w in (cut, mended))
+        assert best < 0.9 * lost
+
+
+def _kept(model: Any, expert: int) -> list[str]:
+    kept = fo.record(model).structure[0].kept[f"{BLOCK}.mlp.experts.{expert}"]
+    return kept.split(",")
 
 
 def test_ranges() -> None:

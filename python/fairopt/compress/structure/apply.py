@@ -79,7 +79,7 @@ def restructured(
         weights = corrected_weights(dimensions, kept, calibration) if correct and calibration is not None else {}
         records.append(_describe(dimensions, step, kept))
         model = remove(model, kept)
-        put_weights(model, weights)
+        put_weights(model, step.word, weights)
     return Restructured(model, tuple(records), unsaid_sizes(Dimensions(model)) if steps else {})
 
 

@@ -8,6 +8,8 @@ from ``W_S``, is added to that error: an input that was never active keeps its w
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import nn
@@ -15,17 +17,17 @@ from torch import nn
 from fairopt.compress.blocks import Scaffold
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.hessian import Hessian
-from fairopt.compress.layers import dense_weight
 from fairopt.compress.solvers.base import BlockCall
 from fairopt.compress.structure.dimensions import Dimensions
 from fairopt.compress.structure.remove import Kept
+from fairopt.compress.structure.units import hooks
 
 _DAMP = 0.01
 
 
 @torch.no_grad()
 def corrected_weights(dimensions: Dimensions, kept: Kept, calibration: Calibration) -> dict[str, torch.Tensor]:
-    """Name of a layer that reads units of which some go -> its weight [out, inputs that stay], float64.
+    """Place -> the weight of the layer that reads those of its units that stay, float64 [out, inputs that stay].
 
     Block by block, on what the uncut model passes each: memory holds the second moments of one block.
     """
@@ -35,29 +37,44 @@ def corrected_weights(dimensions: Dimensions, kept: Kept, calibration: Calibrati
     for (name, block), passed in zip(scaffold.blocks.items(), arguments, strict=True):
         calls = [BlockCall(h, *given) for h, given in zip(hidden, passed, strict=True)]
         own = copy.deepcopy(block).float().eval()
-        readers = dict(dimensions.readers(name, kept.dimension)) if name in kept.units else {}
-        moments = {reader: Hessian(torch.float64) for reader in readers}
-        handles = [_watch(own, reader.removeprefix(f"{name}."), moment) for reader, moment in moments.items()]
-        hidden = [call(own) for call in calls]
-        for handle in handles:
-            handle.remove()
-        for reader, units in readers.items():
-            stays = torch.isin(units, torch.tensor(list(kept.units[name]))).nonzero().flatten()
-            weight = dense_weight(dimensions.model.get_submodule(reader)).double().cpu()
-            moment = moments[reader].statistics(weight.shape[1]).hessian
-            assert moment is not None
-            weights[reader] = _least_squares(weight, moment.double(), stays)
+        places = [place for place in dimensions.places_in(name, kept.dimension) if place in kept.units]
+        moments = {place: Hessian(torch.float64) for place in places}
+        with _watching(dimensions, kept.dimension, name, own, moments):
+            hidden = [call(own) for call in calls]
+        for place, moment in moments.items():
+            _, weight, units = dimensions.reader(place, kept.dimension)
+            stays = torch.isin(units, torch.tensor(list(kept.units[place]))).nonzero().flatten()
+            hessian = moment.statistics(weight.shape[1]).hessian
+            assert hessian is not None
+            weights[place] = _least_squares(weight.double().cpu(), hessian.double(), stays)
     return weights
 
 
-def put_weights(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Replace the values of layers by corrected ones of the same shape, in place."""
-    for name, weight in weights.items():
-        dense_weight(model.get_submodule(name)).copy_(weight)
+def put_weights(model: nn.Module, dimension: str, weights: dict[str, torch.Tensor]) -> None:
+    """Replace the values of the layers that read units of ``dimension`` by corrected ones of the same shape."""
+    dimensions = Dimensions(model) if weights else None
+    for place, weight in weights.items():
+        assert dimensions is not None
+        dimensions.reader(place, dimension)[1].copy_(weight)
 
 
-def _watch(block: nn.Module, layer: str, moment: Hessian) -> torch.utils.hooks.RemovableHandle:
-    return block.get_submodule(layer).register_forward_pre_hook(lambda _, given: moment.add(given[0]))
+@contextmanager
+def _watching(
+    dimensions: Dimensions, dimension: str, block: str, own: nn.Module, moments: dict[str, Hessian]
+) -> Iterator[None]:
+    """While it lasts, each moment sums what enters the reader of its place in ``own``, a copy of the block."""
+
+    def watch(place: str, inputs: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        if place in moments:
+            moments[place].add(inputs)
+        return inputs
+
+    with ExitStack() as stack:
+        for handle in hooks(
+            dimensions, dimension, block, watch, lambda path: own.get_submodule(path.removeprefix(f"{block}."))
+        ):
+            stack.callback(handle.remove)
+        yield
 
 
 def _least_squares(weight: torch.Tensor, moment: torch.Tensor, stays: torch.Tensor) -> torch.Tensor:

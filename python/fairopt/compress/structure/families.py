@@ -7,8 +7,9 @@ A row gives, for each module that holds a weight, what the axes of the weight co
     "input_layernorm": "hidden"
 
 A bias goes with the first axis. A parameter that is not called weight or bias stands under its own name. Dimensions:
-``hidden`` channels of the residual stream, ``heads`` of queries, ``kv_heads`` of keys and values, ``ffn`` neurons,
-``experts``. Any other word is an axis that is never cut. docs/architectures.md says how to add a row, and
+``hidden`` channels of the residual stream, ``heads`` of queries, ``kv_heads`` of keys and values, ``ffn`` neurons
+(``expert_ffn`` those of each expert, ``shared_ffn`` of the one that sees every token), ``experts``. Any other word is
+an axis that is never cut. docs/architectures.md says how to add a row, and
 :func:`fairopt.compress.structure.prove.prove` proves it.
 """
 
@@ -37,7 +38,8 @@ class Family:
     block: Mapping[str, str]  # module within a decoder block -> its axes
     model: Mapping[str, str]  # module outside the blocks, by the end of its name -> its axes
     config: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CONFIG)  # dimension -> names in the config
-    numbers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # dimension -> attributes in proportion to it
+    # Dimension -> attributes in proportion to it: of a block, of the experts for expert_ffn and shared_ffn.
+    numbers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     head_dim_in_config: bool = True  # whether the config can say it; else it is hidden_size / num_attention_heads
     heads_may_differ: bool = True  # whether blocks may keep different numbers: not where code reads it from the config
 
@@ -215,25 +217,38 @@ _MOE = {
     **_QK_NORM,
     **_TWO_NORMS,
     "mlp.gate": "experts hidden",
-    "mlp.experts.gate_up_proj": "experts neurons hidden",
-    "mlp.experts.down_proj": "experts hidden neurons",
+    "mlp.experts.gate_up_proj": "experts expert_ffn+expert_ffn hidden",
+    "mlp.experts.down_proj": "experts hidden expert_ffn",
 }
 _MOE_NUMBERS = {
+    "ffn": ("mlp.intermediate_size",),
+    "expert_ffn": ("intermediate_dim",),
+    "shared_ffn": ("intermediate_size",),
     "experts": ("mlp.experts.num_experts", "mlp.gate.num_experts"),
     "hidden": ("hidden_size", "mlp.experts.hidden_dim", "mlp.gate.hidden_dim"),
 }
-MIXTRAL = Family(_MOE, _ENDS, config={**CONFIG, "experts": ("num_local_experts",)}, numbers=_MOE_NUMBERS)
+MIXTRAL = Family(
+    _MOE,
+    _ENDS,
+    config={**CONFIG, "experts": ("num_local_experts",), "expert_ffn": ("intermediate_size",)},
+    numbers=_MOE_NUMBERS,
+)
 QWEN_MOE = Family(
     {
         **_MOE,
         **_GATED,  # layers of `mlp_only_layers`
-        "mlp.shared_expert.gate_proj": "neurons hidden",
-        "mlp.shared_expert.up_proj": "neurons hidden",
-        "mlp.shared_expert.down_proj": "hidden neurons",
+        "mlp.shared_expert.gate_proj": "shared_ffn hidden",
+        "mlp.shared_expert.up_proj": "shared_ffn hidden",
+        "mlp.shared_expert.down_proj": "hidden shared_ffn",
         "mlp.shared_expert_gate": "one hidden",
     },
     _ENDS,
-    config={**CONFIG, "experts": ("num_experts",)},
+    config={
+        **CONFIG,
+        "experts": ("num_experts",),
+        "expert_ffn": ("moe_intermediate_size",),
+        "shared_ffn": ("shared_expert_intermediate_size",),
+    },
     numbers=_MOE_NUMBERS,
 )
 

@@ -87,11 +87,11 @@ def _switched_off(dimensions: Dimensions, kept: Kept) -> Iterator[None]:
 def _set_to_zero(dimensions: Dimensions, dimension: str, stays: dict[str, torch.Tensor]) -> None:
     for place, of_place in stays.items():
         for name, axes in dimensions.parameters(place, dimension):
-            parameter = dimensions.model.get_parameter(name)
+            tensor = dimensions.tensor(place, name)
             for i, axis in enumerate(axes):
                 if axis.dimension == dimension:
-                    gone = ~of_place[dimensions.units_along(place, axis, parameter.shape[i])]
-                    parameter.index_fill_(i, gone.nonzero().flatten(), 0)
+                    gone = ~of_place[dimensions.units_along(place, axis, tensor.shape[i])]
+                    tensor.index_fill_(i, gone.nonzero().flatten(), 0)
 
 
 def _over(norm: nn.Module, stays: torch.Tensor) -> torch.utils.hooks.RemovableHandle:

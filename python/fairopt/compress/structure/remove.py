@@ -22,14 +22,17 @@ class Kept:
     """What stays of one dimension."""
 
     dimension: str  # hidden, heads, ffn, experts or layers
-    units: Mapping[str, Sequence[int]]  # decoder block, or "" for hidden and layers -> indices that stay, ascending
+    units: Mapping[str, Sequence[int]]  # place (see Dimensions) -> indices that stay, ascending
 
 
 def remove(model: Model, kept: Kept) -> Model:
     """A copy of ``model`` without the units that ``kept`` leaves out; it shares no tensor with ``model``.
 
-    Blocks that ``kept`` does not name stay whole. The config of the copy says the new sizes as far as it can;
+    Places that ``kept`` does not name stay whole. The config of the copy says the new sizes as far as it can;
     :func:`unsaid_sizes` are the others.
+
+    Raises:
+        InputError: experts of one block that would keep different numbers of neurons: their tensors are one.
     """
     dimensions = Dimensions(model)
     if kept.dimension == "layers":
@@ -41,12 +44,12 @@ def remove(model: Model, kept: Kept) -> Model:
 
 
 def unsaid_sizes(dimensions: Dimensions) -> dict[str, dict[str, int]]:
-    """What the config does not say: decoder block, or "" for the whole model -> dimension -> units."""
+    """What the config does not say: place, "" for the whole model -> dimension -> units."""
     unsaid: dict[str, dict[str, int]] = {}
     for dimension in DIMENSIONS:
         for place in dimensions.places(dimension):
             count = dimensions.count(place, dimension)
-            if count and count != _said_count(dimensions, dimension):
+            if count and count != _said_count(dimensions, place, dimension):
                 unsaid.setdefault(place, {})[dimension] = count
     return unsaid
 
@@ -94,6 +97,7 @@ def _narrowed(model: Model, dimensions: Dimensions, kept: Kept) -> Model:
 def _cut_parameters(dimensions: Dimensions, kept: Kept) -> dict[int, nn.Parameter]:
     """The id of each parameter that has units of the dimension -> what stays of it: tied ones stay tied."""
     cuts: dict[int, nn.Parameter] = {}
+    of_experts: dict[str, list[torch.Tensor]] = {}
     for place, units in kept.units.items():
         stays = torch.zeros(dimensions.count(place, kept.dimension), dtype=torch.bool, device="cpu")
         stays[list(units)] = True
@@ -101,12 +105,23 @@ def _cut_parameters(dimensions: Dimensions, kept: Kept) -> dict[int, nn.Paramete
             parameter = dimensions.model.get_parameter(name)
             if id(parameter) in cuts:
                 continue
-            cut = parameter.detach()
+            cut = dimensions.tensor(place, name)
             for i, axis in enumerate(axes):
                 if axis.dimension == kept.dimension:
-                    positions = stays[dimensions.units_along(place, axis, parameter.shape[i])].nonzero().flatten()
+                    positions = stays[dimensions.units_along(place, axis, cut.shape[i])].nonzero().flatten()
                     cut = cut.index_select(i, positions.to(cut.device))
-            cuts[id(parameter)] = nn.Parameter(cut, requires_grad=parameter.requires_grad)
+            if dimensions.is_expert(place):
+                of_experts.setdefault(name, []).append(cut)
+            else:
+                cuts[id(parameter)] = nn.Parameter(cut, requires_grad=parameter.requires_grad)
+    for name, parts in of_experts.items():
+        parameter = dimensions.model.get_parameter(name)
+        if len({part.shape for part in parts}) > 1 or len(parts) < len(parameter):
+            raise InputError(
+                f"structure: experts must all keep the same number of {kept.dimension} in '{name}', got"
+                f" {[list(part.shape) for part in parts]} for {len(parameter)} experts"
+            )
+        cuts[id(parameter)] = nn.Parameter(torch.stack(parts), requires_grad=parameter.requires_grad)
     return cuts
 
 
@@ -114,11 +129,12 @@ def _follow_parameters(model: nn.Module, dimensions: Dimensions, kept: Kept) -> 
     """Let all that a model's modules say of their sizes agree with what was cut."""
     for module in model.modules():
         _follow_weight(module)
-    for place, units in kept.units.items():
-        before = dimensions.count(place, kept.dimension)
-        for block in [place] if place else dimensions.blocks:
-            names = dimensions.family.numbers.get(kept.dimension, ())
-            _scale_numbers(model.get_submodule(block), names, len(units), before)
+    modules = {dimensions.module_of(place): place for place in kept.units}  # that of all experts once
+    for owner, place in modules.items():
+        names = dimensions.family.numbers.get(dimensions.part(place, kept.dimension), ())
+        for path in [owner] if owner else dimensions.blocks:
+            counts = len(kept.units[place]), dimensions.count(place, kept.dimension)
+            _scale_numbers(model.get_submodule(path), names, *counts)
 
 
 def _follow_weight(module: nn.Module) -> None:
@@ -172,11 +188,11 @@ def _say_layers(config: Any, before: int, units: Sequence[int]) -> None:
         config.decoder_sparse_step, config.mlp_only_layers = 1, dense
 
 
-def _said_count(dimensions: Dimensions, dimension: str) -> int:
-    config = dimensions.config
+def _said_count(dimensions: Dimensions, place: str, dimension: str) -> int:
+    config, part = dimensions.config, dimensions.part(place, dimension)
     if dimension == "heads":
         return int(config.num_attention_heads) // dimensions.group
-    said = getattr(config, (dimensions.family.config.get(dimension) or CONFIG[dimension])[0])
+    said = getattr(config, (dimensions.family.config.get(part) or CONFIG[part])[0])
     return int(said if said is not None else 4 * config.hidden_size)  # GPT-2's n_inner
 
 
@@ -185,9 +201,12 @@ def _say_sizes(dimensions: Dimensions) -> None:
     config, head_dim, group = dimensions.config, dimensions.head_dim, dimensions.group
     sizes: dict[str, int] = {}
     for dimension in DIMENSIONS:
-        counts = {dimensions.count(place, dimension) for place in dimensions.places(dimension)}
-        if len(counts) == 1 and dimension in dimensions.family.config:
-            sizes[dimension] = counts.pop()
+        counts: dict[str, set[int]] = {}
+        for place in dimensions.places(dimension):
+            counts.setdefault(dimensions.part(place, dimension), set()).add(dimensions.count(place, dimension))
+        for part, found in counts.items():
+            if len(found) == 1 and part in dimensions.family.config:
+                sizes[part] = found.pop()
     if "heads" in sizes:
         sizes |= {"heads": sizes["heads"] * group, "kv_heads": sizes["heads"]}
     if dimensions.family.head_dim_in_config:

@@ -2,7 +2,8 @@
 
 Heads, neurons and channels after Minitron (Muralidharan et al. 2024, arXiv:2407.14679): the mean of ``|a|`` over the
 tokens of a sequence, then the L2 norm over sequences. A head's ``|a|`` is the L2 norm of its output; a channel's is
-what the norms put out, and the L2 norm goes over them too. Experts after REAP (Lasby et al. 2025, arXiv:2510.13999):
+what the norms put out, and the L2 norm goes over them too; that of a neuron of an expert counts with the weight of the
+expert, over the tokens that it is given. Experts after REAP (Lasby et al. 2025, arXiv:2510.13999):
 the mean of ``weight * ||f(x)||`` over the tokens that an expert is given. Layers after ShortGPT (Men et al. 2024,
 arXiv:2403.03853): ``1 - cos(in, out)``.
 """
@@ -47,7 +48,8 @@ def activation_scores(dimensions: Dimensions, dimension: str, calibration: Calib
         return output
 
     with evaluating(dimensions.model), at_units(dimensions, dimension, add):
-        for ids in calibration.batches(_BATCH_TOKENS):
+        # Which sequence a token of an expert comes from is only known where there is one.
+        for ids in calibration.batches(1 if any(map(dimensions.is_expert, squares)) else _BATCH_TOKENS):
             run_on_tokens(dimensions.model, ids)
     return {place: total.sqrt() for place, total in squares.items()}
 

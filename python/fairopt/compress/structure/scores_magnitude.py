@@ -17,7 +17,7 @@ def magnitude_scores(dimensions: Dimensions, dimension: str, power: int) -> dict
     for place in dimensions.places(dimension):
         total = torch.zeros(dimensions.count(place, dimension), dtype=torch.float64)
         for name, axes in dimensions.parameters(place, dimension):
-            parameter = dimensions.model.get_parameter(name)
+            parameter = dimensions.tensor(place, name)
             for i, axis in enumerate(axes):
                 if axis.dimension == dimension:
                     others = [j for j in range(len(axes)) if j != i]

@@ -29,7 +29,9 @@ def taylor_scores(
     with evaluating(dimensions.model), gated(dimensions, dimension, values), torch.enable_grad():
         for sequence in sequences:
             loss = sequence_loss(dimensions.model, sequence.to(device))
-            for place, gradient in zip(values, torch.autograd.grad(loss, list(values.values())), strict=True):
+            # An expert that the sequence has no token for has no gradient: materialised as zeros.
+            gradients = torch.autograd.grad(loss, list(values.values()), materialize_grads=True)
+            for place, gradient in zip(values, gradients, strict=True):
                 weighted = gradient.double()
                 first[place] += weighted * len(sequence) / tokens
                 squares[place] += weighted.square() * len(sequence) / tokens

@@ -37,14 +37,21 @@ def places_to_cut(dimensions: Dimensions, step: Remove) -> list[str]:
     if not places or not dimensions.count(places[0], step.word):
         kind = type(dimensions.model).__name__
         raise InputError(f"structure: model must have {step.word} that its table names for '{step}', got a {kind}")
-    protect = step.protect if isinstance(step, RemoveOfBlocks) else 0
-    unprotected = places[protect : len(places) - protect]
-    if not unprotected:
-        raise InputError(f"structure: protect must leave one of {len(places)} blocks, got '{step}'")
-    if step.word == "heads" and not dimensions.family.heads_may_differ and (protect or _scope(step) == "model"):
+    if _scope(step) == "model" and any(map(dimensions.is_expert, places)):
+        raise InputError(
+            f"structure: scope must be layer where a block has experts, whose widths are one, got '{step}'"
+        )
+    if isinstance(step, RemoveOfBlocks) and step.protect:
+        blocks = [block for block in dimensions.blocks if dimensions.places_in(block, step.word)]
+        unprotected = blocks[step.protect : len(blocks) - step.protect]
+        if not unprotected:
+            raise InputError(f"structure: protect must leave one of {len(blocks)} blocks, got '{step}'")
+        places = [place for block in unprotected for place in dimensions.places_in(block, step.word)]
+    alike = not isinstance(step, RemoveOfBlocks) or (step.protect == 0 and step.scope == "layer")
+    if step.word == "heads" and not dimensions.family.heads_may_differ and not alike:
         kind = type(dimensions.model).__name__
         raise InputError(f"structure: blocks must keep the same number of heads in a {kind}, got '{step}'")
-    return unprotected
+    return places
 
 
 def _scope(step: Remove) -> str:
@@ -97,10 +104,11 @@ def _count_gone(dimensions: Dimensions, step: Remove, place: str, gone: int) -> 
                 f"structure: round must leave less than the {count} {step.word}{where}, got '{step}', which keeps"
                 f" {kept}"
             )
-    if step.word == "hidden" and kept % 8 and any(dimensions.places("experts")):
+    of_experts = dimensions.is_expert(place) or (step.word == "hidden" and any(dimensions.places("experts")))
+    if of_experts and kept % 8:
         raise InputError(
-            f"structure: hidden must keep a multiple of 8 where a model has experts, got '{step}', which keeps {kept}"
-            " (round=8: the product of all experts at once reads rows by 16 bytes)"
+            f"structure: {step.word}{where} must keep a multiple of 8 where a model has experts, got '{step}', which"
+            f" keeps {kept} (round=8: the product of all experts at once reads rows by 16 bytes)"
         )
     least = int(dimensions.config.num_experts_per_tok) if step.word == "experts" else 1
     if kept < least:

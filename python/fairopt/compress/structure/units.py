@@ -18,12 +18,13 @@ Change: TypeAlias = Callable[[str, torch.Tensor, torch.Tensor], torch.Tensor]  #
 def at_units(dimensions: Dimensions, dimension: str, change: Change) -> Iterator[None]:
     """While it lasts, ``change`` stands where units of ``dimension`` hand on what they compute.
 
-    Heads and neurons: the inputs of the layers that read them. Channels: the outputs of the norms, which all that reads
-    the residual stream reads. Experts: their weights in the mixture. Layers: what a block adds to its input.
+    Heads and neurons: the inputs of the layers that read them, those of experts times the weight of the expert.
+    Channels: the outputs of the norms, which all that reads the residual stream reads. Experts: their weights in the
+    mixture. Layers: what a block adds to its input.
     """
     with ExitStack() as stack:
-        for block, module in dimensions.blocks.items():
-            for handle in _hooks(dimensions, dimension, block, module, change):
+        for block in dimensions.blocks:
+            for handle in hooks(dimensions, dimension, block, change, dimensions.model.get_submodule):
                 stack.callback(handle.remove)
         if dimension == "hidden":
             channels = torch.arange(dimensions.count("", "hidden"))
@@ -66,12 +67,23 @@ def norms(dimensions: Dimensions) -> list[nn.Module]:
     return [dimensions.model.get_submodule(name.removesuffix(".weight")) for name in names]
 
 
-def _hooks(dimensions: Dimensions, dimension: str, block: str, module: nn.Module, change: Change) -> Iterator[Any]:
+def hooks(
+    dimensions: Dimensions, dimension: str, block: str, change: Change, find: Callable[[str], nn.Module]
+) -> Iterator[torch.utils.hooks.RemovableHandle]:
+    """Register ``change`` in one block, whose modules ``find`` gives by their names in the model: it may be a copy."""
     if dimension in ("heads", "ffn"):
-        for name, units in dimensions.readers(block, dimension):
-            reader = dimensions.model.get_submodule(name)
-            yield reader.register_forward_pre_hook(
-                lambda _, given, units=units: (change(block, given[0], units), *given[1:])
+        mixtures = set()
+        for place in dimensions.places_in(block, dimension):
+            if dimensions.is_expert(place):
+                mixtures.add(dimensions.module_of(place))
+                continue
+            name, _, units = dimensions.reader(place, dimension)
+            yield find(name.removesuffix(".weight")).register_forward_pre_hook(
+                lambda _, given, place=place, units=units: (change(place, given[0], units), *given[1:])
+            )
+        for name in mixtures:
+            yield find(name).register_forward_hook(
+                lambda module, given, _, name=name: _mixture(module, name, given, change)
             )
     elif dimension == "experts" and block in (experts := expert_modules(dimensions)):
         yield experts[block].register_forward_pre_hook(
@@ -85,4 +97,21 @@ def _hooks(dimensions: Dimensions, dimension: str, block: str, module: nn.Module
             mixed = before + change(block, after - before, torch.tensor(0))
             return (mixed, *output[1:]) if isinstance(output, tuple) else mixed
 
-        yield module.register_forward_hook(mix, with_kwargs=True)
+        yield find(block).register_forward_hook(mix, with_kwargs=True)
+
+
+def _mixture(experts: Any, name: str, given: tuple[torch.Tensor, ...], change: Change) -> torch.Tensor:
+    """What a module of experts puts out, with ``change`` between the neurons of each and the layer that reads them.
+
+    It computes them all again: between its two products such a module has no place to look at.
+    """
+    hidden, chosen, weights = given
+    output = torch.zeros_like(hidden)
+    for expert in range(len(experts.down_proj)):
+        tokens, ranks = (chosen == expert).nonzero(as_tuple=True)
+        if len(tokens):
+            neurons = experts._apply_gate(nn.functional.linear(hidden[tokens], experts.gate_up_proj[expert]))
+            weighted = (neurons * weights[tokens, ranks, None]).to(neurons.dtype)
+            changed = change(f"{name}.{expert}", weighted, torch.arange(neurons.shape[-1]))
+            output = output.index_add(0, tokens, nn.functional.linear(changed, experts.down_proj[expert]))
+    return output
