@@ -124,12 +124,31 @@ def test_gguf_opens_in_llama_cpps_reader(layout: str, recipe: str, tmp_path: Pat
     assert found.shape == weight.shape
     assert abs(found - weight).max() <= (step if layout == "gguf-q4_k" else 2**-10 * abs(weight).max())
     assert reader.fields["llama.block_count"].parts[-1][0] == 2
+    # llama.cpp opens no file that does not name a tokenizer; this name says that there is none.
+    assert reader.fields["tokenizer.ggml.model"].contents() == "none"
     # llama.cpp rotates pairs where transformers rotates halves: row 1 of a head is row d/2 of ours.
     query = compressed.get_submodule("model.layers.0.self_attn.q_proj").dense_weight().numpy()
     turned = gguf.quants.dequantize(tensors["blk.0.attn_q.weight"].data, tensors["blk.0.attn_q.weight"].tensor_type)
     half = query.shape[0] // model.config.num_attention_heads // 2
     assert abs(turned[1] - query[half]).max() <= step
     assert abs(turned[2] - query[1]).max() <= step
+
+
+def test_gguf_holds_scaled_frequencies_or_says_why_not(tmp_path: Path) -> None:
+    import gguf
+
+    model = tiny_models.llama()
+    model.config.rope_parameters = {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}
+    scaled = type(model)(model.config).eval()
+    reader = gguf.GGUFReader(fo.export(fo.compress(scaled, "int8:g=32"), tmp_path / "model.gguf", "gguf-q8_0"))
+    (factors,) = (tensor.data for tensor in reader.tensors if tensor.name == "rope_freqs.weight")
+    assert factors == pytest.approx([4.0] * 8, rel=1e-6)  # heads of 16: 8 frequencies
+    assert reader.fields["llama.attention.key_length"].contents() == 16
+
+    model.config.rope_parameters = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}
+    with pytest.raises(InputError, match=r"rope_type must be one of default, linear, llama3 .* got 'dynamic'"):
+        fo.export(fo.compress(type(model)(model.config), "int8:g=32"), tmp_path / "other.gguf", "gguf-q8_0")
+    assert not (tmp_path / "other.gguf").exists()
 
 
 def test_what_has_no_place_is_named_and_nothing_is_written(tmp_path: Path) -> None:

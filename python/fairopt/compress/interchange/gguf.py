@@ -1,6 +1,7 @@
 """GGUF files for llama.cpp: Q4_0 and Q8_0 with our codes as they are, Q4_K rounded from the weights.
 
-The file holds weights and hyperparameters, not the tokenizer's vocabulary: llama.cpp's own converter writes that.
+The file holds weights and hyperparameters and says that it has no vocabulary: llama.cpp opens it and takes token ids.
+llama.cpp's own converter writes vocabularies.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -34,9 +35,9 @@ def write_file(model: PreTrainedModel, file: Path, kind: str) -> Path:
     """Write ``model`` as one GGUF file of ``kind`` q4_0, q8_0 or q4_k; whole or not at all.
 
     Raises:
-        InputError: for an architecture that is not Llama's, Mistral's or Qwen2's, a layer in another format than
-            ``int4:sym_signed8,g=32`` (q4_0) or ``int8:g=32`` (q8_0), rows that 256 does not divide (q4_k), or a folder
-            that cannot be written.
+        InputError: for an architecture that is not Llama's, Mistral's or Qwen2's, a rotation of positions that GGUF has
+            no place for, a layer in another format than ``int4:sym_signed8,g=32`` (q4_0) or ``int8:g=32`` (q8_0), rows
+            that 256 does not divide (q4_k), or a folder that cannot be written.
     """
     if importlib.util.find_spec("gguf") is None:
         raise InputError("export: the package gguf must be there to write GGUF, got none (pip install gguf)")
@@ -87,6 +88,8 @@ def _write(
     )
     writer = gguf.GGUFWriter(draft, architecture)
     _add_hyperparameters(writer, config, kind)
+    if (factors := _rope_factors(model, architecture)) is not None:
+        writer.add_tensor("rope_freqs.weight", factors)
     for path, tensor in dense.tensors_of(model).items():
         target = names.get_name(path, try_suffixes=(".weight", ".bias"))
         if target is None:
@@ -109,8 +112,7 @@ def _write(
 def _add_hyperparameters(writer: Any, config: Any, kind: str) -> None:
     import gguf
 
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    rope = getattr(config, "rope_parameters", None) or {}
+    head = _head_size(config)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -119,10 +121,35 @@ def _add_hyperparameters(writer: Any, config: Any, kind: str) -> None:
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_dimension_count(head)
-    writer.add_rope_freq_base(float(rope.get("rope_theta", 10000.0)))
+    writer.add_key_length(head)
+    writer.add_value_length(head)
+    writer.add_rope_freq_base(_rope_base(config))
+    writer.add_tokenizer_model("none")
     writer.add_vocab_size(config.vocab_size)
     kinds = {"q4_0": "MOSTLY_Q4_0", "q8_0": "MOSTLY_Q8_0", "q4_k": "MOSTLY_Q4_K_S"}
     writer.add_file_type(gguf.LlamaFileType[kinds[kind]])
+
+
+def _head_size(config: Any) -> int:
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+def _rope_base(config: Any) -> float:
+    return float((getattr(config, "rope_parameters", None) or {}).get("rope_theta", 10000.0))
+
+
+def _rope_factors(model: PreTrainedModel, architecture: str) -> NDArray[np.float32] | None:
+    """By what llama.cpp divides each frequency of the rotation: all that linear and Llama 3's scaling do."""
+    kind = (getattr(model.config, "rope_parameters", None) or {}).get("rope_type", "default")
+    if kind == "default":
+        return None
+    known = ("default", "linear", "llama3") if architecture == "llama" else ("default",)
+    if kind not in known:
+        raise InputError(f"export: rope_type must be one of {', '.join(known)} for gguf's {architecture}, got {kind!r}")
+    size, scaled = _head_size(model.config), cast("Any", model.base_model).rotary_emb.inv_freq
+    plain = _rope_base(model.config) ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
+    factors: NDArray[np.float32] = (plain / scaled.double()).float().numpy()
+    return factors
 
 
 def _llama_rows(path: str, config: Any, rows: int) -> NDArray[np.int64] | None:
