@@ -1,4 +1,4 @@
-"""Decoding with a quantised model on a CPU: ours beside bitsandbytes and torchao, one process, turn by turn.
+"""Decoding with a quantised model on a CPU: ours beside bitsandbytes, torchao and llama.cpp, one process, turn by turn.
 
 A Llama with random weights (1.0 billion in its linear layers by default) is quantised by each library. Every turn each
 model continues the same prompt by the same tokens, one at a time, with a cache of keys and values; what counts is the
@@ -6,9 +6,10 @@ median over turns of the ratio of times. Errors are of the logits after the prom
 with the weights that the variant's codes say.
 
     python benchmarks/decode.py --out build/decode.json
+    python benchmarks/decode.py --only fairopt/nf4 --only bitsandbytes     # these beside each other
     python benchmarks/decode.py --quick
 
-bitsandbytes and torchao take part where they are installed.
+Peers take part where they are installed. llama.cpp reads the files that `fo.export` writes: q4_0 with our codes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import gc
 import importlib.util
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import machine_limits
 import torch
@@ -53,15 +55,45 @@ class Row:
     error: float  # of the logits, relative to the float64 reference
 
 
+class Model(Protocol):
+    """What is measured of a model."""
+
+    def logits(self, prompt: torch.Tensor) -> torch.Tensor:
+        """After the last of the tokens [1, t]."""
+
+    def seconds(self, prompt: torch.Tensor, tokens: torch.Tensor) -> float:
+        """A token of ``tokens``, once the prompt has been read."""
+
+
 @dataclass
 class Variant:
     """A model and what it is called."""
 
     name: str
     arithmetic: str
-    model: Any
+    model: Model
     bits: float  # of a weight in memory
-    dense: Callable[[str, nn.Module], torch.Tensor]  # a layer's name and module -> its weight as it stands
+    dense: Callable[[str], torch.Tensor]  # a layer's name -> its weight as it stands
+
+
+class TransformersModel:
+    """With a cache of keys and values in the type of the activations."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    @torch.no_grad()
+    def logits(self, prompt: torch.Tensor) -> torch.Tensor:
+        return self.model(prompt).logits[0, -1]
+
+    @torch.no_grad()
+    def seconds(self, prompt: torch.Tensor, tokens: torch.Tensor) -> float:
+        cache = DynamicCache(config=self.model.config)
+        self.model(prompt, past_key_values=cache)
+        start = time.perf_counter()
+        for token in tokens:
+            self.model(token.view(1, 1), past_key_values=cache)
+        return (time.perf_counter() - start) / len(tokens)
 
 
 def config(quick: bool) -> LlamaConfig:
@@ -84,8 +116,12 @@ def ours(base: Any, recipe: str, dtype: torch.dtype, mode: str | None = None) ->
     found = [module for module in model.modules() if isinstance(module, QuantizedLinear)]
     fo.nn.set_matmul_mode(model, mode)
     bits = 8 * sum(m.packed.numel() for m in found) / sum(m.in_features * m.out_features for m in found)
-    name = f"fairopt {recipe}"
-    return Variant(name, f"{found[0].mode}, {_text(dtype)}", model, bits, lambda _, m: m.dense_weight().double())
+    arithmetic = f"{found[0].mode}, {_text(dtype)}"
+
+    def dense_weight(path: str) -> torch.Tensor:
+        return model.get_submodule(path).dense_weight().double()
+
+    return Variant(f"fairopt {recipe}", arithmetic, TransformersModel(model), bits, dense_weight)
 
 
 def bitsandbytes(base: Any, dtype: torch.dtype) -> Variant:
@@ -101,10 +137,11 @@ def bitsandbytes(base: Any, dtype: torch.dtype) -> Variant:
         made = made.to("cpu").eval()  # it packs itself for the CPU's kernel only outside training
         dense[name] = (made.weight.data.clone(), copy.deepcopy(made.weight.quant_state))
         model.set_submodule(name, made)
-    functional = bnb.functional
-    return Variant(
-        "bitsandbytes nf4", _text(dtype), model, 4.5, lambda n, _: functional.dequantize_4bit(*dense[n]).double()
-    )
+
+    def dense_weight(path: str) -> torch.Tensor:
+        return bnb.functional.dequantize_4bit(*dense[path]).double()
+
+    return Variant("bitsandbytes nf4", _text(dtype), TransformersModel(model), 4.5, dense_weight)
 
 
 def torchao(base: Any, dtype: torch.dtype) -> Variant:
@@ -120,11 +157,12 @@ def torchao(base: Any, dtype: torch.dtype) -> Variant:
     stored = sum(part.nbytes for weight in weights for part in (weight.qdata, weight.scale_and_zero))
     bits = 8 * stored / sum(weight.numel() for weight in weights)
 
-    def dense_weight(name: str, layer: nn.Module) -> torch.Tensor:
-        scale, zero = layer.weight.scale_and_zero.double().permute(2, 1, 0)  # each [K / GROUP, N] -> [N, K / GROUP]
-        return ((codes[name].double().unflatten(1, (-1, GROUP)) - 8) * scale[..., None] + zero[..., None]).flatten(1)
+    def dense_weight(path: str) -> torch.Tensor:
+        stored = model.get_submodule(path).weight
+        scale, zero = stored.scale_and_zero.double().permute(2, 1, 0)  # each [K / GROUP, N] -> [N, K / GROUP]
+        return ((codes[path].double().unflatten(1, (-1, GROUP)) - 8) * scale[..., None] + zero[..., None]).flatten(1)
 
-    return Variant("torchao int4", _text(dtype), model, bits, dense_weight)
+    return Variant("torchao int4", _text(dtype), TransformersModel(model), bits, dense_weight)
 
 
 def tinygemm_codes(weight: torch.Tensor) -> torch.Tensor:
@@ -139,15 +177,36 @@ def tinygemm_codes(weight: torch.Tensor) -> torch.Tensor:
 
 
 def dense(base: Any, dtype: torch.dtype) -> Variant:
-    bits = 8 * torch.empty(0, dtype=dtype).element_size()
-    return Variant("dense", _text(dtype), copy.deepcopy(base).to(dtype), bits, lambda _, m: m.weight.detach().double())
+    model = copy.deepcopy(base).to(dtype)
+
+    def dense_weight(path: str) -> torch.Tensor:
+        return model.get_submodule(path).weight.detach().double()
+
+    return Variant("dense", _text(dtype), TransformersModel(model), 8 * dtype.itemsize, dense_weight)
+
+
+def llama_cpp(base: Any, kind: str, recipe: str) -> Variant:
+    """A file that ``fo.export`` wrote; its arithmetic rounds activations to 8 bits in blocks."""
+    import gguf
+    from llama_cpp_model import LlamaCppModel, weight
+
+    folder = tempfile.TemporaryDirectory()
+    file = fo.export(fo.compress(base, recipe), Path(folder.name) / "model.gguf", f"gguf-{kind}")
+    stored, heads = gguf.GGUFReader(file), (base.config.num_attention_heads, base.config.num_key_value_heads)
+    model = LlamaCppModel(file)
+    folder.cleanup()  # the file stays open until nobody reads it
+
+    def dense_weight(path: str) -> torch.Tensor:
+        return weight(stored, path, *heads)
+
+    return Variant(f"llama.cpp {kind}", "int8 activations", model, 4.5, dense_weight)
 
 
 @torch.no_grad()
 def error(variant: Variant, base: Any, prompt: torch.Tensor) -> float:
     """Of the logits at the last token, relative in the Euclidean norm, against float64 with the same weights."""
     expected = float64_logits(variant, base, prompt)
-    found = variant.model(prompt).logits[0, -1].double()
+    found = variant.model.logits(prompt).double()
     return float((found - expected).norm() / expected.norm())
 
 
@@ -158,58 +217,45 @@ def float64_logits(variant: Variant, base: Any, prompt: torch.Tensor) -> torch.T
     for i, block in enumerate(base.model.layers):
         exact = copy.deepcopy(block).double()
         for name, layer in layers(exact).items():
-            path = f"model.layers.{i}.{name}"
-            weight = variant.dense(path, variant.model.get_submodule(path))
+            weight = variant.dense(f"model.layers.{i}.{name}")
             layer.weight = nn.Parameter(weight.reshape(layer.weight.shape), requires_grad=False)
         hidden = exact(hidden, position_embeddings=turns)
     hidden = copy.deepcopy(base.model.norm).double()(hidden)
     return hidden[0, -1] @ base.lm_head.weight.double().T
 
 
-@torch.no_grad()
-def decode(model: Any, prompt: torch.Tensor, tokens: torch.Tensor) -> float:
-    """Seconds a token, once the prompt has been read."""
-    cache = DynamicCache(config=model.config)
-    model(prompt, past_key_values=cache)
-    start = time.perf_counter()
-    for token in tokens:
-        model(token.view(1, 1), past_key_values=cache)
-    return (time.perf_counter() - start) / len(tokens)
-
-
-def contenders(base: Any, only: str | None) -> list[Callable[[], Variant]]:
-    """How to make ours, in both types of activations, and the peers that are installed; or the first and one peer."""
-    made: list[Callable[[], Variant]] = [
-        partial(ours, base, f"int4:g={GROUP}", torch.float32),
-        partial(ours, base, f"int4:g={GROUP}", torch.bfloat16),
-        partial(ours, base, f"int4:g={GROUP}", torch.float32, "exact"),
-        partial(ours, base, "nf4", torch.float32),
-        partial(ours, base, "nf4", torch.bfloat16),
-        partial(dense, base, torch.bfloat16),
-    ]
-    made = made if only is None else made[:1]
+def contenders(base: Any) -> dict[str, Callable[[], Variant]]:
+    """How to make ours, in both types of activations, and the peers that are installed."""
+    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    recipes, made = {"int4": f"int4:g={GROUP}", "nf4": "nf4"}, {}
+    for name, recipe in recipes.items():
+        made |= {f"fairopt/{name}/{text}": partial(ours, base, recipe, dtype) for text, dtype in types.items()}
+    made["fairopt/int4/float32/exact"] = partial(ours, base, recipes["int4"], torch.float32, "exact")
+    made["dense"] = partial(dense, base, torch.bfloat16)
     for peer in (bitsandbytes, torchao):
-        if only not in (None, peer.__name__):
-            continue
-        if importlib.util.find_spec(peer.__name__) is None:
-            Console().print(f"without {peer.__name__}: it is not installed")
-        else:
-            made += [partial(peer, base, torch.bfloat16), partial(peer, base, torch.float32)]
+        made |= {f"{peer.__name__}/{text}": partial(peer, base, dtype) for text, dtype in types.items()}
+    for kind, recipe in {"q4_0": "int4:sym_signed8,g=32", "q4_k": "int8:g=32"}.items():
+        made[f"llama_cpp/{kind}"] = partial(llama_cpp, base, kind, recipe)
+    for peer in ("bitsandbytes", "torchao", "llama_cpp"):
+        if importlib.util.find_spec(peer) is None:
+            Console().print(f"without {peer}: it is not installed")
+            made = {name: make for name, make in made.items() if not name.startswith(peer)}
     return made
 
 
-def measured(quick: bool, turns: int, count: int, wait: bool, only: str | None) -> list[Row]:
+def measured(quick: bool, turns: int, count: int, wait: bool, only: list[str]) -> list[Row]:
     torch.manual_seed(0)
     base = LlamaForCausalLM(config(quick)).to(torch.bfloat16).eval()  # as checkpoints are stored
     prompt = torch.randint(base.config.vocab_size, (1, PROMPT))
     tokens = torch.randint(base.config.vocab_size, (count,))
     models, rows = [], []
-    for make in track(contenders(base, only), "building"):
+    chosen = {name: make for name, make in contenders(base).items() if name.startswith(tuple(only))}
+    for make in track(chosen.values(), "building"):
         variant = make()
         models.append(variant.model)
         rows.append(Row(variant.name, variant.arithmetic, variant.bits, 0.0, 0.0, error(variant, base, prompt)))
         del variant  # with the weights that only its error was for
-    del base, make
+    del base, make, chosen
     gc.collect()
     if wait:
         input("built: press Enter to measure")
@@ -217,7 +263,7 @@ def measured(quick: bool, turns: int, count: int, wait: bool, only: str | None) 
     for turn in track(range(turns), "turns"):
         order = range(len(models)) if turn % 2 == 0 else range(len(models))[::-1]
         for i in order:
-            times[i].append(decode(models[i], prompt, tokens))
+            times[i].append(models[i].seconds(prompt, tokens))
     for row, own in zip(rows, times, strict=True):
         row.milliseconds = 1e3 * statistics.median(own)
         row.ratio = statistics.median(a / b for a, b in zip(own, times[0], strict=True))
@@ -247,11 +293,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a model of 10 million weights: only to see that it runs")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--tokens", type=int, default=8)
-    parser.add_argument("--only", choices=["bitsandbytes", "torchao"], help="beside the first of ours, this peer alone")
+    parser.add_argument("--only", action="append", help="rows whose names so begin, e.g. fairopt/nf4, llama_cpp/q4_0")
     parser.add_argument("--wait", action="store_true", help="measure when Enter is pressed, on a machine then quiet")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    rows = measured(arguments.quick, arguments.turns, arguments.tokens, arguments.wait, arguments.only)
+    rows = measured(arguments.quick, arguments.turns, arguments.tokens, arguments.wait, arguments.only or [""])
     show(rows)
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -136,6 +136,17 @@ def torchao(weight: torch.Tensor) -> Iterator[Contender]:
         yield Contender(f"torchao {name}", torch.bfloat16, _copies(linear, n * k), n * k, values)
 
 
+def llama_cpp(weight: torch.Tensor) -> Iterator[Contender]:
+    """Its two 4-bit types of most files, 32 weights a scale; it rounds activations to 8 bits in every call."""
+    from ggml_linear import TYPES, Ggml, GgmlLinear, quantized
+
+    ggml, (n, k) = Ggml(), weight.shape
+    for name, type in TYPES.items():
+        codes, values = quantized(ggml, weight, name)
+        copies = [GgmlLinear(ggml, codes, type, n, k) for _ in range(rotation(codes.numel()))]
+        yield Contender(f"llama.cpp {name}", torch.float32, list(copies), codes.numel(), values, 1)
+
+
 def _copies(module: torch.nn.Module, size: int) -> list[Layer]:
     return [copy.deepcopy(module) for _ in range(rotation(size))]
 
@@ -149,4 +160,6 @@ def contenders(weight: torch.Tensor) -> tuple[list[Contender], list[str]]:
         everybody.append(bitsandbytes(weight))
     if "torchao" not in missing:
         everybody += torchao(weight)
+    if "llama_cpp" not in missing:
+        everybody += llama_cpp(weight)
     return everybody, missing

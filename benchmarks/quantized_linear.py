@@ -150,7 +150,7 @@ def measure(n: int, k: int, tokens: list[int], turns: int) -> tuple[list[Row], l
 
 def print_table(console: Console, rows: list[Row]) -> None:
     against = {"torch int4pack b128": "x int4pack", "bitsandbytes nf4 b64": "x bnb", "torch linear float32": "x dense"}
-    against["torch dynamic int8 (fbgemm)"] = "x fbgemm"
+    against |= {"torch dynamic int8 (fbgemm)": "x fbgemm", "llama.cpp q4_0": "x q4_0"}
     table = Table("layer", "m", "bits", "ms (min)", "GFLOP/s", "of limit", *against.values(), "error")
     for i, r in enumerate(rows):
         table.add_row(
