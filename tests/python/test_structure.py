@@ -52,10 +52,14 @@ def test_every_step_is_smaller_and_comes_back(name: str, tmp_path: Path) -> None
 
 
 def _check_generation(model: Any) -> None:
-    with_cache = model.generate(IDS, max_new_tokens=4, do_sample=False, pad_token_id=0)
-    without = model.generate(IDS, max_new_tokens=4, do_sample=False, pad_token_id=0, use_cache=False)
+    with_cache = _generated(model)
     assert with_cache.shape[1] == IDS.shape[1] + 4
-    assert torch.equal(with_cache, without)
+    assert torch.equal(with_cache, _generated(model, use_cache=False))
+
+
+def _generated(model: Any, **options: Any) -> torch.Tensor:
+    ids: torch.Tensor = model.generate(IDS, max_new_tokens=4, do_sample=False, pad_token_id=0, **options)
+    return ids
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -89,16 +93,37 @@ def test_heads_and_channels_together_may_be_said_where_neither_alone_can() -> No
     assert (cut.config.n_head, cut.config.n_embd) == (3, 48)
 
 
-def test_a_number_of_heads_that_does_not_divide_the_width_is_kept_beside_the_config(tmp_path: Path) -> None:
-    """transformers refuses such a Llama, though its head_dim is given."""
+def test_a_llama_whose_heads_do_not_divide_its_width_is_a_mistral_on_disk(tmp_path: Path) -> None:
+    """transformers refuses such a Llama, though its head_dim is given; Mistral's code is the same."""
     model = family("llama", num_attention_heads=8, num_key_value_heads=4)
     cut: Any = fo.compress(model, "heads:0.25")
-    assert cut.config.num_attention_heads == 8
-    assert fo.record(cut).unsaid_sizes == {f"model.layers.{i}": {"heads": 3} for i in range(2)}
-    fo.save(cut, tmp_path / "cut")
-    assert torch.equal(logits(fo.load(tmp_path / "cut")), logits(cut))
+    assert (cut.config.num_attention_heads, cut.config.head_dim, cut.config.hidden_size) == (6, 8, 64)
+    record = fo.save(cut, tmp_path / "cut")
+    assert record.unsaid_sizes == {}
+    assert "saved as MistralForCausalLM, which computes the same" in str(record)
+    assert "quantization_config" not in json.loads((tmp_path / "cut/config.json").read_text())
+    plain, info = AutoModelForCausalLM.from_pretrained(tmp_path / "cut", output_loading_info=True)
+    assert type(plain).__name__ == "MistralForCausalLM"
+    assert not any(info.values())
+    for back in (plain, fo.load(tmp_path / "cut")):
+        assert torch.equal(logits(back), logits(cut))
+        assert torch.equal(_generated(back), _generated(cut))
+    fo.save(fo.compress(model, "heads:0.25+int8:pad"), tmp_path / "small")
+    assert type(fairopt.hf.from_pretrained(tmp_path / "small")).__name__ == "MistralForCausalLM"
     both: Any = fo.compress(model, "heads:0.25+hidden:0.25")  # 48 channels for 6 heads
     assert (both.config.num_attention_heads, both.config.hidden_size) == (6, 48)
+    assert fo.save(both, tmp_path / "both").architecture is None
+
+
+@pytest.mark.parametrize(("name", "more"), [("llama", {"attention_bias": True}), ("gemma2", {})])
+def test_heads_that_no_config_can_say_are_kept_beside_it(name: str, more: dict[str, Any], tmp_path: Path) -> None:
+    cut: Any = fo.compress(family(name, num_attention_heads=8, **{"num_key_value_heads": 4, **more}), "heads:0.25")
+    assert cut.config.num_attention_heads == 8
+    assert fo.record(cut).unsaid_sizes == {f"model.layers.{i}": {"heads": 3} for i in range(2)}
+    record = fo.save(cut, tmp_path / "cut")
+    assert "config.json cannot say its sizes: read it with fairopt.load, or after 'import fairopt.hf'" in str(record)
+    assert torch.equal(logits(fo.load(tmp_path / "cut")), logits(cut))
+    assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "cut")), logits(cut))
 
 
 def test_removed_layers_leave_their_entries_in_per_layer_lists() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ import torch
 
 from fairopt.compress import weight_files
 from fairopt.compress.record import unique_state
+from fairopt.compress.structure.plain_config import plain_config
 from fairopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,16 +56,16 @@ def whole(op: str, target: Path, mark: str, *, has_tokenizer: bool) -> Iterator[
         shutil.rmtree(draft, ignore_errors=True)  # nothing half-written stays, also after Ctrl-C
 
 
-def write_configuration(model: PreTrainedModel, draft: Path, quantization: Mapping[str, Any] | None) -> None:
-    """``config.json`` with the ``quantization_config``, and how the model generates."""
-    config = copy.deepcopy(model.config)
-    config.architectures = [type(model).__name__]
+def write_configuration(model: PreTrainedModel, draft: Path, quantization: Mapping[str, Any] | None) -> str:
+    """``config.json`` with the ``quantization_config``, and how the model generates; the architecture that it says."""
+    config = plain_config(model)
     config.dtype = model.dtype
     if quantization is not None:
         config.quantization_config = dict(quantization)
     config.save_pretrained(draft)
     if model.can_generate():
         model.generation_config.save_pretrained(draft)
+    return str(config.architectures[0])
 
 
 def write_tokenizer(op: str, tokenizer: Any, draft: Path) -> None:

@@ -83,6 +83,7 @@ class Record:
     kv_bits_per_value: float | None = None  # of quantised keys and values, scales and minima included
     structure: tuple[StructureRecord, ...] = ()  # heads, neurons, channels, layers and experts removed, step by step
     unsaid_sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # those that config.json cannot say
+    architecture: str | None = None  # that the folder is written as, where the model's own config refuses its sizes
     merge_errors: Mapping[str, float] = field(default_factory=dict)  # layers with a LoRA merged in -> share of it lost
     files: Mapping[str, FileRecord] = field(default_factory=dict)  # name -> weights file, once saved
 
@@ -101,6 +102,10 @@ class Record:
             parts.insert(0, weights)
         if self.zeros_stored_dense:
             parts.append("zeros are stored: no bytes saved by pruning")
+        if self.architecture is not None:
+            parts.append(f"saved as {self.architecture}, which computes the same: its own config refuses these sizes")
+        if self.unsaid_sizes:
+            parts.append("config.json cannot say its sizes: read it with fairopt.load, or after 'import fairopt.hf'")
         return f"{self.recipe}: {'; '.join(parts)}"
 
     @property

@@ -91,10 +91,11 @@ def read_record(folder: Path) -> Record | None:
 
 def _write(model: PreTrainedModel, stored: Record, draft: Path, tokenizer: Any) -> Record:
     written = weight_files.write(draft / weight_files.WEIGHTS, unique_state(model))
-    model_folder.write_configuration(model, draft, quantization_config.describe(model, stored.recipe))
+    written_as = model_folder.write_configuration(model, draft, quantization_config.describe(model, stored.recipe))
     if tokenizer is not None:
         model_folder.write_tokenizer("save", tokenizer, draft)
-    saved = dataclasses.replace(stored, files={weight_files.WEIGHTS: written})
+    architecture = None if written_as == type(model).__name__ else written_as
+    saved = dataclasses.replace(stored, files={weight_files.WEIGHTS: written}, architecture=architecture)
     (draft / RECORD).write_text(saved.to_json(), encoding="utf-8")
     return saved
 

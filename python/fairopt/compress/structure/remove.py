@@ -12,6 +12,7 @@ from torch import nn
 
 from fairopt.compress.structure.dimensions import DIMENSIONS, Dimensions
 from fairopt.compress.structure.families import CONFIG, Family
+from fairopt.compress.structure.plain_config import has_plain_config
 from fairopt.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -214,7 +215,9 @@ def _say_sizes(dimensions: Dimensions) -> None:
     elif sizes.get("hidden") != sizes.get("heads", 0) * head_dim:
         sizes = _without(sizes, ("heads", "hidden"))
     for left_out in ((), ("heads",), ("hidden",), ("heads", "hidden")):
-        if _is_valid(config, said := _without(sizes, left_out), dimensions.family):
+        trial, said = copy.deepcopy(config), _without(sizes, left_out)
+        _write_sizes(trial, said, dimensions.family)
+        if has_plain_config(dimensions.model, trial):
             _write_sizes(config, said, dimensions.family)
             return
 
@@ -222,17 +225,6 @@ def _say_sizes(dimensions: Dimensions) -> None:
 def _without(sizes: Mapping[str, int], left_out: Sequence[str]) -> dict[str, int]:
     gone = {*left_out, *(["kv_heads"] if "heads" in left_out else [])}
     return {dimension: size for dimension, size in sizes.items() if dimension not in gone}
-
-
-def _is_valid(config: Any, sizes: Mapping[str, int], family: Family) -> bool:
-    """Whether transformers takes the config: some demand a multiple of the heads as width, whatever head_dim says."""
-    trial = copy.deepcopy(config)
-    _write_sizes(trial, sizes, family)
-    try:
-        getattr(trial, "validate_architecture", lambda: None)()
-    except ValueError:
-        return False
-    return True
 
 
 def _write_sizes(config: Any, sizes: Mapping[str, int], family: Family) -> None:
