@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LEVELS = ("baseline", "avx2", "avx512", "avx512_vnni", "avx512_vbmi2")  # the last is a part of the one before
+LEVELS = ("baseline", "avx2", "avx512", "avx512_vnni", "avx512_vbmi2", "avx512_bf16")  # the last two: of avx512_vnni
 MEMBER = re.compile(r"^(\S+\.o):(?:\s+file format .*)?$")
 FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(\S+)\s*(.*)$")

@@ -24,7 +24,7 @@ HOT = {
     "packed_planes": ("byte_sums", "nibble_sums", "add_bytes"),
     "sparse_linear": ("add_sparse_tile", "expand_chunk"),
 }
-PARTS = {"avx512_vbmi2": ("sparse_linear",)}  # an object that holds these kernels of its level alone
+PARTS = {"avx512_vbmi2": ("sparse_linear",), "avx512_bf16": ("packed_exact",)}  # objects with these kernels alone
 STORE_TO_STACK = re.compile(r"^%[xyz]mm\d+,(?:-?0x[0-9a-f]+)?\(%r[sb]p(?:,%r\w+,\d)?\)")
 
 

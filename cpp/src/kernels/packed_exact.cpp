@@ -14,18 +14,18 @@ constexpr std::int64_t kTokensAtOnce = 128;  // a weight is decoded once for so 
 
 void packed_exact(const PackedLinearArgs& args, const std::vector<std::int64_t>& tokens, Executor& executor) {
   const auto count = static_cast<std::int64_t>(tokens.size());
-  const KernelTable& kernel = table();
+  const ExactKernels& kernel = table().exact;
   const std::int64_t most = std::min(kTokensAtOnce, count);
-  const AlignedBuffer activations = allocate(kernel.exact_activations_size(packed_call(args, tokens.data(), most)));
+  const AlignedBuffer activations = allocate(kernel.activations_size(packed_call(args, tokens.data(), most)));
   for (std::int64_t first = 0; first < count; first += kTokensAtOnce) {
     const PackedLinear call = packed_call(args, tokens.data() + first, std::min(kTokensAtOnce, count - first));
     executor.parallel_for(0, call.m, row_grain(call.k), [&](std::int64_t lo, std::int64_t hi) {
-      kernel.exact_activations(call, args.x, lo, hi, activations.get());
+      kernel.activations(call, args.x, lo, hi, activations.get());
     });
     const std::int64_t tiles = (call.n + kTileRows - 1) / kTileRows;
     executor.parallel_for(0, tiles, tile_grain(call.m, call.k), [&](std::int64_t lo, std::int64_t hi) {
-      const AlignedBuffer scratch = allocate(kernel.packed_exact_scratch(call));
-      kernel.packed_exact(call, activations.get(), lo, hi, scratch.get());
+      const AlignedBuffer scratch = allocate(kernel.scratch(call));
+      kernel.linear(call, activations.get(), lo, hi, scratch.get());
     });
   }
 }

@@ -39,13 +39,13 @@ float exact_block(const WeightBlock& w, const float* x, float acc, bool fused) {
     volatile float product = a * b;  // no compiler fuses what it must store
     return fused ? std::fma(a, b, c) : product + c;
   };
-  constexpr std::int64_t kRun = 64;
+  constexpr std::int64_t kRun = 64, kOrder[] = {2, 0, 6, 4, 3, 1, 7, 5};
   float sum = 0.0f;
   for (std::int64_t k = 0; k < w.columns; ++k) sum += x[k];
   for (std::int64_t run = 0; run < w.columns; run += kRun) {
     float chain = 0.0f;
     for (std::int64_t i = run; i < run + kRun; ++i) {
-      const std::int64_t k = w.codes.bits == 8 ? i : i / 8 * 8 + i % 8 / 2 + i % 2 * 4;
+      const std::int64_t k = w.codes.bits == 8 ? i : i / 8 * 8 + kOrder[i % 8];
       if (k >= w.columns) continue;
       const auto at = static_cast<std::size_t>(k);
       const float value =

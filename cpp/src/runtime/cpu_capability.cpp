@@ -17,12 +17,18 @@ struct Level {
 };
 
 #if defined(FAIROPT_HAVE_AVX512_VNNI)
-/// The table of CPUs with VNNI, with what VBMI2 does better where there is that too.
+/// The table of CPUs with VNNI, with what VBMI2 and AVX-512 BF16 do better where they are too. Like all here,
+/// __builtin_cpu_supports asks whether the system keeps the registers, too.
 const kernels::KernelTable& vnni_table() {
   static const kernels::KernelTable made = [] {
     kernels::KernelTable table = kernels::kAvx512Vnni;
 #if defined(FAIROPT_HAVE_AVX512_VBMI2)
     if (__builtin_cpu_supports("avx512vbmi2")) table.sparse = kernels::kVbmi2Sparse;
+#endif
+#if defined(FAIROPT_HAVE_AVX512_BF16)
+    if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bf16")) {
+      table.bf16 = &kernels::kAvx512Bf16;
+    }
 #endif
     return table;
   }();

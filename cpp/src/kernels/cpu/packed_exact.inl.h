@@ -3,15 +3,16 @@
 // registers and serves few tokens (rows of x); packed_exact_panel.inl.h decodes into the cache and serves many.
 //
 // The contract. A weight is its value at scale 1. The columns of a block form chunks of 64. A chunk is one chain from
-// 0, chain = fma(weight, x, chain), in the order of the dwords: columns 0 4 1 5 2 6 3 7 of every eight 4-bit codes,
-// 8-bit codes as they come. Then acc = fma(chain, scale, acc), chunks ascending. A block with a zero point ends with
+// 0, chain = fma(weight, x, chain), in the order 2 0 6 4 3 1 7 5 of every eight columns of 4-bit codes (of a dword
+// shifted by 0, 4, 8 and 12 bits, what the high and then the low half begins with: the order of vdpbf16ps), 8-bit codes
+// as they come. Then acc = fma(chain, scale, acc), chunks ascending. A block with a zero point ends with
 // acc = fma(-z * scale or z, sum of its x, acc), that sum taken in ascending order. So the bits of an output depend on
 // its row of x and of W alone; the levels with a fused fma give equal bits, the baseline rounds products first.
 
 constexpr std::int64_t kStepBytes = kTileRows * 4;  // a dword for each row
 constexpr int kPrefetch = 8192;                     // bytes ahead of the codes, straight into the first cache
 
-// How a dword becomes weights: kColumns of them, weight<i> the i-th in the order of the contract.
+// How a dword becomes weights: kColumns of them, weight<i> that of the code at bit i * 32 / kColumns.
 
 template <int kShift>
 inline I32 shifted(I32 dwords) {
@@ -72,6 +73,9 @@ struct TableNibbles {
     return looked_up<4 * i>(dwords, table);
   }
 };
+
+/// Which code of a dword of `columns` is the i-th in the order of the contract.
+constexpr int code_at(int columns, int i) { return columns == 8 ? i / 2 + (1 - i % 2) * 4 : i; }
 
 inline I32 load_dwords(const std::uint8_t* p) { return as_int(load(reinterpret_cast<const float*>(p))); }
 
@@ -134,12 +138,12 @@ inline void add_zero_points(const PackedLinear& a, const float* header, const fl
   }
 }
 
-/// Columns 0 4 1 5 2 6 3 7 of eight.
+/// Columns 2 0 6 4 3 1 7 5 of eight.
 inline void store_octet(const float* from, float* to) {
   typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
   const Four low = *reinterpret_cast<const Four*>(from), high = *reinterpret_cast<const Four*>(from + 4);
-  *reinterpret_cast<Four*>(to) = __builtin_shufflevector(low, high, 0, 4, 1, 5);
-  *reinterpret_cast<Four*>(to + 4) = __builtin_shufflevector(low, high, 2, 6, 3, 7);
+  *reinterpret_cast<Four*>(to) = __builtin_shufflevector(low, high, 2, 0, 6, 4);
+  *reinterpret_cast<Four*>(to + 4) = __builtin_shufflevector(low, high, 3, 1, 7, 5);
 }
 
 /// One chunk of one token in the order of the contract, padded with zeros to whole steps.
@@ -212,9 +216,10 @@ template <class Codes, int i = 0, int kTokens, int kVectors>
 [[gnu::always_inline]] inline void add_step(const Codes& codes, const std::uint8_t* p, std::int64_t tile_bytes,
                                             const float* x, std::int64_t stride, F32 (&chain)[kTokens][kVectors]) {
   if constexpr (i < Codes::kColumns) {
+    constexpr int kCode = code_at(Codes::kColumns, i);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const F32 w = codes.template weight<i>(load_dwords(p + vector_offset(v, tile_bytes)));
+      const F32 w = codes.template weight<kCode>(load_dwords(p + vector_offset(v, tile_bytes)));
 #pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) chain[t][v] = fma(w, splat(x[t * stride + i]), chain[t][v]);
     }

@@ -9,3 +9,6 @@ constexpr int kExactDirectVectors = 4;
 constexpr std::int64_t kExactMostDirect = 16;  // more tokens are cheaper by the panel
 constexpr int kExactPanelTokens = 6;
 constexpr int kExactPanelVectors = 4;
+
+// a * b + c with one rounding, on every level.
+inline F32 fused(F32 a, F32 b, F32 c) { return fma(a, b, c); }

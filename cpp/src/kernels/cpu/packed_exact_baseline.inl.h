@@ -8,3 +8,10 @@ constexpr int kExactDirectVectors = 4;
 constexpr std::int64_t kExactMostDirect = 1;  // more tokens are cheaper by the panel
 constexpr int kExactPanelTokens = 2;
 constexpr int kExactPanelVectors = 4;
+
+// a * b + c with one rounding, on every level.
+inline F32 fused(F32 a, F32 b, F32 c) {
+  F32 out{};
+  for (int i = 0; i < F32::kWidth; ++i) out.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+  return out;
+}

@@ -8,7 +8,8 @@ template <class Codes, int i = 0>
   if constexpr (i < Codes::kColumns) {
 #pragma GCC unroll 16
     for (int v = 0; v < kTileVectors; ++v) {
-      store(panel + i * kTileRows + v * F32::kWidth, codes.template weight<i>(load_dwords(p + v * F32::kWidth * 4)));
+      store(panel + i * kTileRows + v * F32::kWidth,
+            codes.template weight<code_at(Codes::kColumns, i)>(load_dwords(p + v * F32::kWidth * 4)));
     }
     asm volatile("" : : : "memory");  // as in add_step
     decode_step<Codes, i + 1>(codes, p, panel);

@@ -2,7 +2,6 @@
 
 inline I32 load_int(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 inline I32 operator*(I32 a, I32 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
-inline F32 fused(F32 a, F32 b, F32 c) { return fma(a, b, c); }
 inline I32 round_wide(F32 a) { return round_to_int(a); }
 
 void unpack_panel(const std::uint8_t* codes, std::int64_t octets, const std::uint8_t* table, std::uint8_t* panel) {

@@ -2,12 +2,6 @@
 
 inline I32 load_int(const std::int32_t* p) { return {i32x4{p[0], p[1], p[2], p[3]}}; }
 inline I32 operator*(I32 a, I32 b) { return {a.v * b.v}; }
-/// a * b + c with one rounding.
-inline F32 fused(F32 a, F32 b, F32 c) {
-  F32 out{};
-  for (int i = 0; i < F32::kWidth; ++i) out.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
-  return out;
-}
 /// Half to even for |a| < 2^23: round_to_int reaches 2^22 only.
 inline I32 round_wide(F32 a) {
   const F32 magic = splat(0x1p23f), zero = splat(0.0f);

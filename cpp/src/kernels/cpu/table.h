@@ -189,6 +189,20 @@ struct SparseKernels {
   std::int64_t (*scratch)(const SparseLinear& args);
 };
 
+/// packed_exact.inl.h: rows [lo, hi) of x to the order of the codes, activations_size(args) floats in all; then tiles
+/// [lo, hi) of y from them, with scratch(args) floats to work in.
+struct ExactKernels {
+  std::int64_t (*activations_size)(const PackedLinear& args);
+  void (*activations)(const PackedLinear& args, const float* x, std::int64_t lo, std::int64_t hi, float* packed);
+  void (*linear)(const PackedLinear& args, const float* packed, std::int64_t lo, std::int64_t hi, float* scratch);
+  std::int64_t (*scratch)(const PackedLinear& args);
+};
+
+/// The same products where x holds values of bf16 alone: avx512_bf16.cpp.
+struct Bf16Kernels {
+  ExactKernels exact;
+};
+
 inline constexpr int kFormats = 25;        // entries of fairopt::Format, in its order
 inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
 
@@ -235,14 +249,9 @@ struct KernelTable {
                         float* scratch);
   std::int64_t (*packed_planes_scratch)(const PackedLinear& args, const Planes& planes);
 
-  // packed_exact.inl.h: rows [lo, hi) of x to the order of the codes, exact_activations_size floats in all; then tiles
-  // [lo, hi) of y from them, with packed_exact_scratch floats to work in.
-  std::int64_t (*exact_activations_size)(const PackedLinear& args);
-  void (*exact_activations)(const PackedLinear& args, const float* x, std::int64_t lo, std::int64_t hi, float* packed);
-  void (*packed_exact)(const PackedLinear& args, const float* packed, std::int64_t lo, std::int64_t hi, float* scratch);
-  std::int64_t (*packed_exact_scratch)(const PackedLinear& args);
-
+  ExactKernels exact;
   SparseKernels sparse;
+  const Bf16Kernels* bf16;  ///< null where the CPU multiplies no pairs of bf16
 
   // tree_attention.inl.h: one kv head, segments [first, last), with tree_attention_scratch(args) floats to work in.
   void (*tree_attention)(const TreeAttention& args, std::int64_t kv_head, std::int64_t first, std::int64_t last,
@@ -274,6 +283,8 @@ extern const KernelTable kAvx512;
 extern const KernelTable kAvx512Vnni;
 /// What the avx512_vnni level takes in place of its own where the CPU has VBMI2 too.
 extern const SparseKernels kVbmi2Sparse;
+/// What it has besides where the CPU has VBMI2 and AVX-512 BF16.
+extern const Bf16Kernels kAvx512Bf16;
 
 /// The level chosen for this process (runtime/cpu_capability.cpp).
 const KernelTable& table();

@@ -1,0 +1,25 @@
+// Products of pairs of bf16, where the CPU has AVX-512 BF16 and VBMI2: a part of the avx512_vnni level.
+#include <immintrin.h>
+
+#include "kernels/cpu/table.h"
+#include "kernels/formats.h"
+
+namespace fairopt::kernels {
+namespace {
+// clang-format off
+#include "kernels/cpu/vec_avx512.inl.h"
+#include "kernels/cpu/quantized_linear_avx512.inl.h"
+#include "kernels/cpu/packed_exact_avx512.inl.h"
+#include "kernels/cpu/vec.inl.h"
+#include "kernels/cpu/packed_epilogue.inl.h"
+#include "kernels/cpu/panel_product.inl.h"
+#include "kernels/cpu/packed_exact.inl.h"
+#include "kernels/cpu/packed_exact_panel.inl.h"
+// clang-format on
+}  // namespace
+
+const Bf16Kernels kAvx512Bf16 = {
+    .exact = {&exact_activations_size, &exact_activations, &packed_exact, &packed_exact_scratch},
+};
+
+}  // namespace fairopt::kernels
