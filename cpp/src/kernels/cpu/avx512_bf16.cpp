@@ -9,8 +9,10 @@ namespace {
 // clang-format off
 #include "kernels/cpu/vec_avx512.inl.h"
 #include "kernels/cpu/quantized_linear_avx512.inl.h"
-#include "kernels/cpu/packed_exact_avx512.inl.h"
+#include "kernels/cpu/packed_exact_avx512_bf16.inl.h"
 #include "kernels/cpu/vec.inl.h"
+#include "kernels/cpu/packed_codes.inl.h"
+#include "kernels/cpu/packed_words_bf16.inl.h"
 #include "kernels/cpu/packed_epilogue.inl.h"
 #include "kernels/cpu/panel_product.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
@@ -19,6 +21,7 @@ namespace {
 }  // namespace
 
 const Bf16Kernels kAvx512Bf16 = {
+    .holds_bf16 = &holds_bf16,
     .exact = {&exact_activations_size, &exact_activations, &packed_exact, &packed_exact_scratch},
 };
 

@@ -12,6 +12,8 @@ namespace {
 #include "kernels/cpu/packed_exact_avx512.inl.h"
 #include "kernels/cpu/sparse_expand_vbmi2.inl.h"
 #include "kernels/cpu/vec.inl.h"
+#include "kernels/cpu/packed_codes.inl.h"
+#include "kernels/cpu/packed_words_f32.inl.h"
 #include "kernels/cpu/panel_product.inl.h"
 #include "kernels/cpu/sparse_linear.inl.h"
 // clang-format on

@@ -12,6 +12,8 @@
 #include "kernels/cpu/quantized_linear.inl.h"
 #include "kernels/cpu/quantized_linear_panel.inl.h"
 #include "kernels/cpu/packed_epilogue.inl.h"
+#include "kernels/cpu/packed_codes.inl.h"
+#include "kernels/cpu/packed_words_f32.inl.h"
 #include "kernels/cpu/panel_product.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
 #include "kernels/cpu/packed_exact_panel.inl.h"

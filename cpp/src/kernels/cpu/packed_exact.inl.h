@@ -12,89 +12,22 @@
 constexpr std::int64_t kStepBytes = kTileRows * 4;  // a dword for each row
 constexpr int kPrefetch = 8192;                     // bytes ahead of the codes, straight into the first cache
 
-// How a dword becomes weights: kColumns of them, weight<i> that of the code at bit i * 32 / kColumns.
-
-template <int kShift>
-inline I32 shifted(I32 dwords) {
-  if constexpr (kShift == 0) return dwords;
-  return shift_right<kShift>(dwords);
-}
-
-/// Integer codes without a conversion: the bits of a code become the last places of 2^(23 - place), where they are
-/// worth just what they say; then that power and the offset are taken away. Both steps are exact. The constants wait in
-/// memory: in registers they would displace the sums.
-template <int kBits, int kDwordColumns>
-struct IntegerCodes {
-  static constexpr int kColumns = kDwordColumns;
-  static constexpr int kInPlace = 23 / kBits;  // as many lie within the mantissa; the others are shifted there
-  struct Place {
-    float code[F32::kWidth];    // its bits
-    float power[F32::kWidth];   // and what turns two's complement around
-    float excess[F32::kWidth];  // the power and the offset
-  } places[kInPlace];
-
-  explicit IntegerCodes(const PackedCodes& codes) {
-    for (int i = 0; i < kInPlace; ++i) {
-      const int bit = kBits * i, exponent = 23 - bit;
-      store(places[i].code, as_float(splat(((1 << kBits) - 1) << bit)));
-      store(places[i].power, as_float(splat((127 + exponent) << 23 | codes.flip << bit)));
-      store(places[i].excess, splat(static_cast<float>((1 << exponent) + codes.offset)));
-    }
-  }
-  template <int i>
-  F32 weight(I32 dwords) const {
-    constexpr int kPlace = i < kInPlace ? i : i + kInPlace - kColumns;
-    const Place& at = places[kPlace];
-    const I32 code = shifted<kBits*(i - kPlace)>(dwords) & as_int(load(at.code));
-    return as_float(code ^ as_int(load(at.power))) - load(at.excess);
-  }
-};
-using IntegerNibbles = IntegerCodes<4, 8>;
-using IntegerBytes = IntegerCodes<8, 4>;
-
-template <int kShift>
-inline F32 looked_up(I32 dwords, BlockTable table) {
-  return weight<kShift>(dwords, table);
-}
-
-struct TableNibbles {
-  static constexpr int kColumns = 8;
-  float values[16];
-  BlockTable table;
-
-  explicit TableNibbles(const PackedCodes& codes) {
-    for (int i = 0; i < 16; ++i) {
-      values[i] = codes.codebook != nullptr ? codes.codebook[i] : static_cast<float>(i - codes.offset);
-    }
-    table = block_table(load_table16(values), 1.0f, -0.0f);
-  }
-  template <int i>
-  F32 weight(I32 dwords) const {
-    return looked_up<4 * i>(dwords, table);
-  }
-};
-
-/// Which code of a dword of `columns` is the i-th in the order of the contract.
-constexpr int code_at(int columns, int i) { return columns == 8 ? i / 2 + (1 - i % 2) * 4 : i; }
-
-inline I32 load_dwords(const std::uint8_t* p) { return as_int(load(reinterpret_cast<const float*>(p))); }
-
 /// How the columns fall into chunks and into steps of kColumns, the last of a block padded.
 struct Chunks {
-  std::int64_t columns_per_step, block, per_block, stride, count;
+  std::int64_t columns_per_step, block, per_block, stride, count;  // stride: words of x in a chunk
 
   explicit Chunks(const PackedLinear& a)
       : columns_per_step(a.codes.bits == 8 ? 4 : 8),
         block(a.block < a.k ? a.block : a.k),
         per_block((block + kChunk - 1) / kChunk),
-        stride(block < kChunk ? steps(block) * columns_per_step : kChunk),
+        stride((block < kChunk ? steps(block) * columns_per_step : kChunk) / kWordColumns),
         count((a.blocks - 1) * per_block + (a.k - (a.blocks - 1) * block + kChunk - 1) / kChunk) {}
 
   std::int64_t steps(std::int64_t columns) const { return (columns + columns_per_step - 1) / columns_per_step; }
-  std::int64_t floats(std::int64_t tokens) const { return count * tokens * stride; }
+  std::int64_t words(std::int64_t tokens) const { return count * tokens * stride; }
 };
 
-/// A chunk of a tile: `steps` steps of codes, the header of its block, and the activations [m][stride].
+/// A chunk of a tile: `steps` steps of codes, the header of its block, and the activations [m][stride], in words.
 struct Chunk {
   const std::uint8_t* codes;
   std::int64_t steps;
@@ -147,7 +80,7 @@ inline void store_octet(const float* from, float* to) {
 }
 
 /// One chunk of one token in the order of the contract, padded with zeros to whole steps.
-inline void pack_chunk(const float* from, std::int64_t columns, std::int64_t columns_per_step, float* to) {
+inline void order_chunk(const float* from, std::int64_t columns, std::int64_t columns_per_step, float* to) {
   std::int64_t i = 0;
   for (; i + columns_per_step <= columns; i += columns_per_step) {
     if (columns_per_step == 8) {
@@ -159,7 +92,7 @@ inline void pack_chunk(const float* from, std::int64_t columns, std::int64_t col
   if (i == columns) return;
   float rest[8] = {};
   __builtin_memcpy(rest, from + i, static_cast<std::size_t>(columns - i) * sizeof(float));
-  pack_chunk(rest, columns_per_step, columns_per_step, to + i);
+  order_chunk(rest, columns_per_step, columns_per_step, to + i);
 }
 
 /// The sums of `count` <= 8 neighbouring blocks: additions wait for each other, blocks need not.
@@ -171,22 +104,24 @@ inline void sum_blocks(const float* x, std::int64_t columns, int count, float* s
   for (int b = 0; b < count; ++b) sums[b * sums_stride] = sum[b];
 }
 
-/// Floats that exact_activations writes: [chunk][m][stride], then, where there are zero points, sums [block][m].
+/// Words that exact_activations writes: [chunk][m][stride], then, where there are zero points, sums [block][m].
 std::int64_t exact_activations_size(const PackedLinear& a) {
-  return Chunks(a).floats(a.m) + (a.codes.zeros == PackedZeros::kNone ? 0 : a.blocks * a.m);
+  return Chunks(a).words(a.m) + (a.codes.zeros == PackedZeros::kNone ? 0 : a.blocks * a.m);
 }
 
 void exact_activations(const PackedLinear& a, const float* x, std::int64_t lo, std::int64_t hi, float* packed) {
   const Chunks chunks(a);
-  float* sums = packed + chunks.floats(a.m);
+  float* sums = packed + chunks.words(a.m);
   for (std::int64_t t = lo; t < hi; ++t) {
     const float* row = x + a.tokens[t] * a.k;
     for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {
       const std::int64_t block = chunk / chunks.per_block;
       const std::int64_t first = block * chunks.block + (chunk - block * chunks.per_block) * kChunk;
       const std::int64_t end = block + 1 < a.blocks ? (block + 1) * chunks.block : a.k;
-      pack_chunk(row + first, end - first < kChunk ? end - first : kChunk, chunks.columns_per_step,
-                 packed + (chunk * a.m + t) * chunks.stride);
+      const std::int64_t columns = end - first < kChunk ? end - first : kChunk;
+      float ordered[kChunk];
+      order_chunk(row + first, columns, chunks.columns_per_step, ordered);
+      store_words(ordered, chunks.steps(columns) * chunks.columns_per_step, packed + (chunk * a.m + t) * chunks.stride);
     }
     if (a.codes.zeros == PackedZeros::kNone) continue;
     std::int64_t block = 0;
@@ -212,25 +147,24 @@ inline std::int64_t vector_offset(int v, std::int64_t tile_bytes) {
   return v / kTileVectors * tile_bytes + v % kTileVectors * F32::kWidth * 4;
 }
 
-template <class Codes, int i = 0, int kTokens, int kVectors>
-[[gnu::always_inline]] inline void add_step(const Codes& codes, const std::uint8_t* p, std::int64_t tile_bytes,
+template <class Words, int i = 0, int kTokens, int kVectors>
+[[gnu::always_inline]] inline void add_step(const Words& words, const std::uint8_t* p, std::int64_t tile_bytes,
                                             const float* x, std::int64_t stride, F32 (&chain)[kTokens][kVectors]) {
-  if constexpr (i < Codes::kColumns) {
-    constexpr int kCode = code_at(Codes::kColumns, i);
+  if constexpr (i < Words::kWords) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const F32 w = codes.template weight<kCode>(load_dwords(p + vector_offset(v, tile_bytes)));
+      const F32 w = words.template weight<i>(load_dwords(p + vector_offset(v, tile_bytes)));
 #pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t) chain[t][v] = fma(w, splat(x[t * stride + i]), chain[t][v]);
+      for (int t = 0; t < kTokens; ++t) chain[t][v] = add_products(w, splat(x[t * stride + i]), chain[t][v]);
     }
     asm volatile("" : : : "memory");  // or the dwords of all rows would be kept, and with them the registers
-    add_step<Codes, i + 1>(codes, p, tile_bytes, x, stride, chain);
+    add_step<Words, i + 1>(words, p, tile_bytes, x, stride, chain);
   }
 }
 
 /// acc [tile][kTokens][64] gains one chunk: kVectors vectors of rows from `row` on, which may go on into the next tile.
-template <class Codes, int kTokens, int kVectors>
-[[gnu::noinline]] void add_chunk(const Codes& codes, Chunk chunk, std::int64_t row, std::int64_t tile_bytes,
+template <class Words, int kTokens, int kVectors>
+[[gnu::noinline]] void add_chunk(const Words& words, Chunk chunk, std::int64_t row, std::int64_t tile_bytes,
                                  std::int64_t stride, float* acc) {
   constexpr int kBytes = kVectors * F32::kWidth * 4;
   F32 chain[kTokens][kVectors];
@@ -240,10 +174,10 @@ template <class Codes, int kTokens, int kVectors>
     for (int v = 0; v < kVectors; ++v) chain[t][v] = splat(0.0f);
   }
   const std::uint8_t* p = chunk.codes + row * 4;
-  for (std::int64_t step = 0; step < chunk.steps; ++step, p += kStepBytes, chunk.x += Codes::kColumns) {
+  for (std::int64_t step = 0; step < chunk.steps; ++step, p += kStepBytes, chunk.x += Words::kWords) {
     prefetch_codes < kBytes<kStepBytes ? kBytes : kStepBytes>(p);
     if constexpr (kBytes > kStepBytes) prefetch_codes<kBytes - kStepBytes>(p + tile_bytes);
-    add_step<Codes>(codes, p, tile_bytes, chunk.x, stride, chain);
+    add_step<Words>(words, p, tile_bytes, chunk.x, stride, chain);
   }
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
@@ -257,32 +191,32 @@ template <class Codes, int kTokens, int kVectors>
 }
 
 /// add_chunk for all rows of a tile and tokens <= kTokens tokens.
-template <class Codes, int kTokens = kExactDirectTokens>
-void add_chunk_tokens(const Codes& codes, const Chunk& chunk, std::int64_t tokens, std::int64_t stride, float* acc) {
+template <class Words, int kTokens = kExactDirectTokens>
+void add_chunk_tokens(const Words& words, const Chunk& chunk, std::int64_t tokens, std::int64_t stride, float* acc) {
   if (tokens == kTokens) {
     for (std::int64_t row = 0; row < kTileRows; row += kExactDirectVectors * F32::kWidth) {
-      add_chunk<Codes, kTokens, kExactDirectVectors>(codes, chunk, row, 0, stride, acc);
+      add_chunk<Words, kTokens, kExactDirectVectors>(words, chunk, row, 0, stride, acc);
     }
   } else if constexpr (kTokens > 1) {
-    add_chunk_tokens<Codes, kTokens - 1>(codes, chunk, tokens, stride, acc);
+    add_chunk_tokens<Words, kTokens - 1>(words, chunk, tokens, stride, acc);
   }
 }
 
 /// kTiles tiles from `tile` on; more than one go side by side and serve a single token.
-template <class Codes, std::int64_t kTiles>
-void direct_tiles(const PackedLinear& a, const Codes& codes, const float* x, std::int64_t tile, float* acc) {
+template <class Words, std::int64_t kTiles>
+void direct_tiles(const PackedLinear& a, const Words& words, const float* x, std::int64_t tile, float* acc) {
   const Chunks chunks(a);
-  const float* sums = x + chunks.floats(a.m);
+  const float* sums = x + chunks.words(a.m);
   const std::int64_t sums_of_tile = a.m * kTileRows;
   for (std::int64_t i = 0; i < kTiles * sums_of_tile; ++i) acc[i] = 0.0f;
   const auto add = [&](Chunk chunk) {
     if constexpr (kTiles > 1) {
-      add_chunk<Codes, 1, kTiles * kTileVectors>(codes, chunk, 0, a.tile_bytes, chunks.stride, acc);
+      add_chunk<Words, 1, kTiles * kTileVectors>(words, chunk, 0, a.tile_bytes, chunks.stride, acc);
     } else {  // in groups that differ by one token at most: a small last group would decode the codes for few products
       std::int64_t token = 0;
       for (std::int64_t groups = (a.m + kExactDirectTokens - 1) / kExactDirectTokens; groups > 0; --groups) {
         const std::int64_t size = (a.m - token + groups - 1) / groups;
-        add_chunk_tokens(codes, chunk, size, chunks.stride, acc + token * kTileRows);
+        add_chunk_tokens(words, chunk, size, chunks.stride, acc + token * kTileRows);
         token += size;
         chunk.x += size * chunks.stride;
       }
@@ -298,13 +232,13 @@ void direct_tiles(const PackedLinear& a, const Codes& codes, const float* x, std
   for (std::int64_t i = 0; i < kTiles; ++i) write_tile(a, tile + i, acc + i * sums_of_tile);
 }
 
-template <class Codes>
-void direct_range(const PackedLinear& a, const Codes& codes, const float* x, std::int64_t lo, std::int64_t hi,
+template <class Words>
+void direct_range(const PackedLinear& a, const Words& words, const float* x, std::int64_t lo, std::int64_t hi,
                   float* scratch) {
   if constexpr (kTilesSideBySide > 1) {
     for (; a.m == 1 && hi - lo >= kTilesSideBySide; lo += kTilesSideBySide) {
-      direct_tiles<Codes, kTilesSideBySide>(a, codes, x, lo, scratch);
+      direct_tiles<Words, kTilesSideBySide>(a, words, x, lo, scratch);
     }
   }
-  for (; lo < hi; ++lo) direct_tiles<Codes, 1>(a, codes, x, lo, scratch);
+  for (; lo < hi; ++lo) direct_tiles<Words, 1>(a, words, x, lo, scratch);
 }

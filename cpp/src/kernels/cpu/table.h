@@ -198,8 +198,10 @@ struct ExactKernels {
   std::int64_t (*scratch)(const PackedLinear& args);
 };
 
-/// The same products where x holds values of bf16 alone: avx512_bf16.cpp.
+/// The same products, to the same bits, for rows of x of which holds_bf16 says that they can be had from pairs of bf16
+/// (packed_words_bf16.inl.h); no codebooks.
 struct Bf16Kernels {
+  bool (*holds_bf16)(const float* row, std::int64_t n);
   ExactKernels exact;
 };
 
