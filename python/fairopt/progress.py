@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_shown: list[Progress] = []  # the display in which a bar within a bar gets a line of its own
 
 
 @contextmanager
 def progress(
     description: str, total: int, unit: str = "items", *, shown: bool = True
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the block runs; call the yielded function with the number of units just done."""
+    """Show a bar while the block runs; call the yielded function with the number of units just done.
+
+    Within the block of another one, it has a line under that, until it is done.
+    """
+    with _display() as bars:
+        task = bars.add_task(description, total=total, unit=unit, visible=shown)
+        try:
+            yield lambda done: bars.advance(task, done)
+        finally:
+            bars.remove_task(task)
+
+
+@contextmanager
+def _display() -> Iterator[Progress]:
+    if _shown:
+        yield _shown[-1]
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -19,9 +41,12 @@ def progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
+        TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda done: bar.advance(task, done)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        _shown.append(bars)
+        try:
+            yield bars
+        finally:
+            _shown.pop()

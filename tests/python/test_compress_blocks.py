@@ -14,6 +14,7 @@ from fairopt.compress.blocks import Scaffold, decoder_blocks
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.solvers.base import BlockCall
 from fairopt.errors import InputError
+from fairopt.nn.products import arithmetic
 
 SIZES = {"vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
 WINDOW = {**SIZES, "max_position_embeddings": 64, "num_key_value_heads": 2, "intermediate_size": 48}
@@ -56,7 +57,7 @@ def test_blocks_one_after_another_are_the_model(name: str) -> None:
     assert not any("forward" in block.__dict__ for block in scaffold.blocks.values())
     model.eval()
     hidden = calls.hidden
-    with torch.no_grad():
+    with torch.no_grad(), arithmetic():
         for block, arguments in zip(scaffold.blocks.values(), calls.arguments, strict=True):
             hidden = [BlockCall(h, *given)(block) for h, given in zip(hidden, arguments, strict=True)]
         inputs = scaffold.inputs_outside(model.get_output_embeddings(), hidden)

@@ -17,8 +17,8 @@ from fairopt.errors import InputError
 from fairopt.models.engine import engine
 from fairopt.models.loading import load_model
 from fairopt.models.loglikelihood import ScoreOptions, describe, loglikelihood
-from fairopt.models.products import round_rows
 from fairopt.models.requests import encode
+from fairopt.nn.products import round_rows
 
 TOLERANCE = 1e-4  # nats; the derivation stands in loglikelihood's docstring
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from fairopt.compress.calibration import Calibration
 from fairopt.errors import InputError
+from fairopt.nn.products import arithmetic
 
-BATCH_TOKENS = 4096  # run at once: enough to fill matrix products, few enough to keep small what a block makes of them
+BATCH_TOKENS = 1024  # run at once: enough to fill matrix products, few enough that memory for them is reused
 
 
 def decoder_blocks(model: nn.Module) -> dict[str, nn.Module]:
@@ -43,7 +44,8 @@ def run_on_tokens(model: nn.Module, ids: torch.Tensor) -> Any:
     """What a model makes of token ids [sequences, tokens] and nothing else, without a cache."""
     known = inspect.signature(model.forward).parameters
     options = {"use_cache": False} if "use_cache" in known else {}
-    return model(ids.to(next(model.parameters()).device), **options)
+    with arithmetic():
+        return model(ids.to(next(model.parameters()).device), **options)
 
 
 @contextmanager

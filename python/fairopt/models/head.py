@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from fairopt import ops
-from fairopt.models.products import arithmetic, round_rows
+from fairopt.nn.products import arithmetic, round_rows
 
 ROWS = 1024  # of one tile; with COLUMNS 8 MiB in fp32, which stays in the last-level cache
 COLUMNS = 2048

@@ -18,8 +18,8 @@ from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 
 from fairopt import ops
-from fairopt.models.products import arithmetic
 from fairopt.models.trie import Chunk, filled
+from fairopt.nn.products import arithmetic
 
 NAME = "fairopt_tree"
 # What a model may pass to its attention beside queries, keys and values, and what must not be ignored.

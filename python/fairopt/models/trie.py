@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fairopt import _core
-from fairopt.models.products import round_rows
 from fairopt.models.requests import Encoded
+from fairopt.nn.products import round_rows
 
 Ints = npt.NDArray[np.int64]
 

@@ -13,6 +13,7 @@ from torch import nn
 from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.gradients import Gradients
 from fairopt.compress.recipe import Chain, Quantize
+from fairopt.nn.products import arithmetic
 
 SolverNeeds: TypeAlias = Literal["nothing", "hessian", "hessian_float64"]
 Observer = Callable[[str, torch.Tensor], None]  # a layer's name within the block, its input [..., K]
@@ -82,9 +83,15 @@ class BlockCall:
     args: tuple[Any, ...] = ()  # those after the hidden states
     kwargs: Mapping[str, Any] = field(default_factory=dict)  # masks, position embeddings, ...
 
+    @property
+    def tokens(self) -> int:
+        """Of all its sequences."""
+        return self.hidden.shape[0] * self.hidden.shape[1]
+
     def __call__(self, block: Callable[..., Any]) -> torch.Tensor:
         """The hidden states that the block makes of these."""
-        output = block(self.hidden, *self.args, **self.kwargs)
+        with arithmetic():
+            output = block(self.hidden, *self.args, **self.kwargs)
         hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
         return hidden
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fairopt import ops
-from fairopt.compress.layers import dense_weight
+from fairopt.compress.layers import as_rows
 from fairopt.compress.recipe import Chain, Quantize
 from fairopt.compress.solvers.base import BlockCall, Solved
 
@@ -51,43 +51,36 @@ def quantizers(chains: Mapping[str, Chain]) -> dict[str, Quantize]:
 @contextmanager
 def standing_in(block: nn.Module, weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
     """Layers of ``block`` compute with these weights [N, K] until the context ends."""
-    views = {name: dense_weight(block.get_submodule(name)) for name in weights}
-    saved = {name: view.clone() for name, view in views.items()}
+    layers = {name: block.get_submodule(name) for name in weights}
+    saved = {name: _parameter(layer).data for name, layer in layers.items()}
     try:
-        with torch.no_grad():
-            for name, weight in weights.items():
-                views[name].copy_(weight)
+        for name, weight in weights.items():
+            _parameter(layers[name]).data = as_rows(layers[name], weight)  # its own inverse
         yield
     finally:
-        with torch.no_grad():
-            for name, weight in saved.items():
-                views[name].copy_(weight)
+        for name, data in saved.items():
+            _parameter(layers[name]).data = data
 
 
-def mean_square(errors: Iterator[torch.Tensor]) -> float:
-    """Of all values, summed in float64."""
-    total, count = 0.0, 0
-    for error in errors:
-        total += float(error.double().square().sum())
-        count += error.numel()
-    return total / max(1, count)
+def _parameter(layer: nn.Module) -> nn.Parameter:
+    assert isinstance(layer.weight, nn.Parameter)
+    return layer.weight
 
 
 @torch.no_grad()
-def block_error(
-    block: nn.Module, calls: Sequence[BlockCall], wanted: Callable[[int], torch.Tensor] | Sequence[torch.Tensor]
-) -> float:
-    """Mean squared difference between the block's outputs and ``wanted``, by the number of the call."""
-    target = wanted if callable(wanted) else wanted.__getitem__
-    return mean_square(call(block) - target(i) for i, call in enumerate(calls))
+def block_error(block: nn.Module, calls: Sequence[BlockCall], wanted: Sequence[torch.Tensor]) -> float:
+    """Mean squared difference between what the block makes of the calls and ``wanted``, summed in float64."""
+    total = sum(squared_error(call(block), output) for call, output in zip(calls, wanted, strict=True))
+    return total / sum(output.numel() for output in wanted)
 
 
-def first_calls(calls: Sequence[BlockCall], tokens: int) -> list[BlockCall]:
-    """As many calls as hold ``tokens`` tokens, at least one."""
-    chosen: list[BlockCall] = []
-    for call in calls:
-        if tokens <= 0:
-            break
-        chosen.append(call)
-        tokens -= call.hidden.shape[0] * call.hidden.shape[1]
-    return chosen
+def squared_error(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Of all values, summed in float64."""
+    return float((a - b).square_().sum(dtype=torch.float64))
+
+
+def spread(calls: Sequence[BlockCall], tokens: int) -> dict[int, BlockCall]:
+    """Index -> call, of as many calls as hold ``tokens`` tokens, at least one, at even distances."""
+    mean = sum(call.tokens for call in calls) / len(calls)
+    count = min(len(calls), max(1, round(tokens / mean)))
+    return {i * len(calls) // count: calls[i * len(calls) // count] for i in range(count)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -15,10 +16,21 @@ from fairopt.compress.recipe import Quantize
 from fairopt.compress.solver_options import SignRound
 from fairopt.compress.solvers.awq import grouped
 from fairopt.compress.solvers.base import BlockTask, Solved
-from fairopt.compress.solvers.block_error import Codes, block_error, nearest, quantizers, standing_in, values
+from fairopt.compress.solvers.block_error import (
+    Codes,
+    block_error,
+    nearest,
+    quantizers,
+    spread,
+    standing_in,
+    values,
+)
 from fairopt.compress.solvers.integer_grid import IntegerGrid, integer_grid, stored
+from fairopt.progress import progress
 
-_CHECKS = 10  # how often the codes are judged on all calibration tokens; the best are kept
+_CHECKS = 10  # how often the codes are judged; the best are kept
+_JUDGE_TOKENS = 4096  # at most
+_STEP_TOKENS = 4096  # whose gradient a step follows
 
 
 class SignRoundSolver:
@@ -26,35 +38,53 @@ class SignRoundSolver:
 
     A weight is rounded at ``w / s + V`` with V in [-0.5, 0.5] and s from the range ``[beta min, alpha max]`` of its
     block, alpha and beta in (0, 1]. All three take ``steps`` steps along the sign of their gradient, of a rate that
-    falls from 1 / steps to 0; each looks at one calibration batch, drawn by the seed. Step 0 is rounding to nearest, so
-    the result is never worse than that. Integer formats only.
+    falls from 1 / steps to 0; each looks at calibration batches of 4096 tokens, drawn by the seed. Ten times on the way
+    the codes are judged on 4096 tokens from all over the calibration, of which ``loss`` and ``rtn_loss`` are. Step 0 is
+    rounding to nearest, so the result is never worse than that. Integer formats only.
     """
 
     def __init__(self, options: SignRound) -> None:
         self._steps = options.steps
 
+    @torch.no_grad()
     def solve_block(self, task: BlockTask) -> Mapping[str, Solved]:
         """The codes of all layers, learned together. The block's parameters stay as they are."""
         steps = quantizers(task.chains)
         dense = copy.deepcopy(task.block).requires_grad_(False)
         layers = {name: _Rounding(dense_weight(task.layer(name)).clone(), step) for name, step in steps.items()}
 
+        target = functools.cache(lambda index: task.calls[index](dense))
+        judged = spread(task.calls, _JUDGE_TOKENS)
+        wanted = [target(index) for index in judged]
+
         def loss(codes: Mapping[str, Codes]) -> float:
             weights = {name: values(codes[name], steps[name], layers[name].k) for name in codes}
             with standing_in(task.block, weights):
-                return block_error(task.block, task.calls, lambda i: task.calls[i](dense))
+                return block_error(task.block, list(judged.values()), wanted)
 
         best = {name: nearest(layer.weight, layer.step) for name, layer in layers.items()}
         rtn_loss = least = loss(best)
-        generator = torch.Generator().manual_seed(task.seed)
-        for step in range(self._steps):
-            index = int(torch.randint(len(task.calls), (), generator=generator))
-            _descend(task, dense, layers, index, (1 - step / self._steps) / self._steps)
-            if (step + 1) % max(1, self._steps // _CHECKS) == 0 or step + 1 == self._steps:
-                codes = {name: layer.codes() for name, layer in layers.items()}
-                if (error := loss(codes)) < least:
-                    best, least = codes, error
+        draws = _draws(task)
+        with progress(f"signround {task.name}", self._steps, "steps") as advance:
+            for step in range(self._steps):
+                for index in next(draws):
+                    _add_gradients(task, dense, layers, index, target(index))
+                for layer in layers.values():
+                    layer.descend((1 - step / self._steps) / self._steps)
+                if (step + 1) % max(1, self._steps // _CHECKS) == 0 or step + 1 == self._steps:
+                    codes = {name: layer.codes() for name, layer in layers.items()}
+                    if (error := loss(codes)) < least:
+                        best, least = codes, error
+                advance(1)
         return {name: codes.solved(least, rtn_loss) for name, codes in best.items()}
+
+
+def _draws(task: BlockTask) -> Iterator[list[int]]:
+    """For each step, which calls it looks at."""
+    generator = torch.Generator().manual_seed(task.seed)
+    count = len(spread(task.calls, _STEP_TOKENS))
+    while True:
+        yield torch.randperm(len(task.calls), generator=generator)[:count].tolist()
 
 
 class _Rounding:
@@ -101,20 +131,18 @@ class _Rounding:
         self._shift.masked_fill_(self._groups == 0, 0)  # what is zero, as after pruning, stays it
 
 
-def _descend(task: BlockTask, dense: nn.Module, layers: Mapping[str, _Rounding], index: int, rate: float) -> None:
-    call = task.calls[index]
-    with torch.no_grad():
-        target = call(dense)
+def _add_gradients(
+    task: BlockTask, dense: nn.Module, layers: Mapping[str, _Rounding], index: int, target: torch.Tensor
+) -> None:
+    """Of the error of one call, to those of what is learned."""
     with torch.enable_grad():
         weights = {}
         for name, layer in layers.items():
             stored_weight, weight = task.layer(name).weight, layer.fake_quantized()
             assert isinstance(stored_weight, torch.Tensor)
             weights[f"{name}.weight"] = weight.reshape(stored_weight.shape) if _as_stored(task, name) else weight.t()
-        loss = (call(_with(dense, weights)) - target).square().mean()
+        loss = (task.calls[index](_with(dense, weights)) - target).square().mean()
         torch.autograd.backward(loss)
-    for layer in layers.values():
-        layer.descend(rate)
 
 
 def _as_stored(task: BlockTask, name: str) -> bool:

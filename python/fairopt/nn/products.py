@@ -1,4 +1,4 @@
-"""The fp32 arithmetic of an unmodified model on the CPU: by the faster library, with bits that no thread changes.
+"""The fp32 arithmetic of a dense model on the CPU: by the faster library, with bits that no thread changes.
 
 torch sends fp32 products to MKL, which leaves half of the speed of processors of other makers unused (measured: 85
 against 190 GFLOP/s on one core of a Zen 5). oneDNN, which torch carries too, generates its code for each shape, so
@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -31,8 +32,16 @@ def round_rows(n: int) -> int:
 
 
 def arithmetic() -> AbstractContextManager[Any]:
-    """While this is entered, linear layers, GPT-2's transposed ones, SiLU and GELU are computed as the module says."""
+    """While this is entered, linear layers, GPT-2's transposed ones, SiLU and GELU are computed as the module says.
+
+    Linear layers are differentiable, once; SiLU and GELU of what needs a gradient are torch's own.
+    """
     return _Arithmetic()
+
+
+def inner_products(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """``a @ b.T`` for [m, k] and [n, k], by the faster library where both are contiguous fp32 on the CPU."""
+    return _product(a, b) if _suits(a, b) else torch.nn.functional.linear(a, b)
 
 
 # Its compiler uses the same operator; a torch built without oneDNN has none, and multiplies as it always does.
@@ -49,10 +58,14 @@ class _Arithmetic(TorchFunctionMode):
             return _linear(*args, **kwargs)
         if func is torch.addmm and not kwargs and len(args) == 3 and args[0].dim() == 1 and _suits(args[1], args[2]):
             return _linear(args[1], args[2].t(), args[0])
-        if func in _ACTIVATIONS and len(args) == 1 and args[0].is_cpu and args[0].is_contiguous():
+        if func in _ACTIVATIONS and len(args) == 1 and _in_pieces(args[0]):
             kwargs.pop("inplace", None)
             return _activation(_ACTIVATIONS[func], args[0], **kwargs)
         return func(*args, **kwargs)
+
+
+def _in_pieces(x: torch.Tensor) -> bool:
+    return x.is_cpu and x.is_contiguous() and not (x.requires_grad and torch.is_grad_enabled())
 
 
 def _activation(out_of: Callable[..., Any], x: torch.Tensor, **options: Any) -> torch.Tensor:
@@ -69,5 +82,29 @@ def _suits(x: torch.Tensor, weight: Any) -> bool:
 
 
 def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    found: torch.Tensor = _Linear.apply(input, weight, bias)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        ctx.save_for_backward(input, weight)
+        return _product(input, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        input, weight = ctx.saved_tensors
+        of_input, of_weight, of_bias = ctx.needs_input_grad
+        rows = gradient.flatten(0, -2)
+        return (
+            _product(gradient, weight.t().contiguous()) if of_input else None,
+            _product(rows.t().contiguous(), input.flatten(0, -2).t().contiguous()) if of_weight else None,
+            rows.sum(0) if of_bias else None,
+        )
+
+
+def _product(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
     return found
