@@ -203,23 +203,16 @@ def llama_cpp(base: Any, kind: str, recipe: str) -> Variant:
 
 
 @torch.no_grad()
-def error(variant: Variant, base: Any, prompt: torch.Tensor) -> float:
-    """Of the logits at the last token, relative in the Euclidean norm, against float64 with the same weights."""
-    expected = float64_logits(variant, base, prompt)
-    found = variant.model.logits(prompt).double()
-    return float((found - expected).norm() / expected.norm())
-
-
 def float64_logits(variant: Variant, base: Any, prompt: torch.Tensor) -> torch.Tensor:
     """Block by block: a float64 copy of the whole model would fill the memory."""
     hidden = base.model.embed_tokens(prompt).double()
     turns = base.model.rotary_emb(hidden, torch.arange(prompt.shape[1])[None])
     for i, block in enumerate(base.model.layers):
-        exact = copy.deepcopy(block).double()
+        exact = copy.deepcopy(block)
         for name, layer in layers(exact).items():
             weight = variant.dense(f"model.layers.{i}.{name}")
             layer.weight = nn.Parameter(weight.reshape(layer.weight.shape), requires_grad=False)
-        hidden = exact(hidden, position_embeddings=turns)
+        hidden = exact.double()(hidden, position_embeddings=turns)
     hidden = copy.deepcopy(base.model.norm).double()(hidden)
     return hidden[0, -1] @ base.lm_head.weight.double().T
 
@@ -232,8 +225,8 @@ def contenders(base: Any) -> dict[str, Callable[[], Variant]]:
         made |= {f"fairopt/{name}/{text}": partial(ours, base, recipe, dtype) for text, dtype in types.items()}
     made["fairopt/int4/float32/exact"] = partial(ours, base, recipes["int4"], torch.float32, "exact")
     made["dense"] = partial(dense, base, torch.bfloat16)
-    for peer in (bitsandbytes, torchao):
-        made |= {f"{peer.__name__}/{text}": partial(peer, base, dtype) for text, dtype in types.items()}
+    for peer, name in ((bitsandbytes, "bitsandbytes/nf4/"), (torchao, "torchao/")):
+        made |= {f"{name}{text}": partial(peer, base, dtype) for text, dtype in types.items()}
     for kind, recipe in {"q4_0": "int4:sym_signed8,g=32", "q4_k": "int8:g=32"}.items():
         made[f"llama_cpp/{kind}"] = partial(llama_cpp, base, kind, recipe)
     for peer in ("bitsandbytes", "torchao", "llama_cpp"):
@@ -250,10 +243,15 @@ def measured(quick: bool, turns: int, count: int, wait: bool, only: list[str]) -
     tokens = torch.randint(base.config.vocab_size, (count,))
     models, rows = [], []
     chosen = {name: make for name, make in contenders(base).items() if name.startswith(tuple(only))}
-    for make in track(chosen.values(), "building"):
+    exact: dict[str, torch.Tensor] = {}  # logits in float64 of the same codes, whatever multiplies them
+    for name, make in track(chosen.items(), "building"):
         variant = make()
         models.append(variant.model)
-        rows.append(Row(variant.name, variant.arithmetic, variant.bits, 0.0, 0.0, error(variant, base, prompt)))
+        codes = "/".join(name.split("/")[:2])
+        if codes not in exact:
+            exact[codes] = float64_logits(variant, base, prompt)
+        off = float((variant.model.logits(prompt).double() - exact[codes]).norm() / exact[codes].norm())
+        rows.append(Row(variant.name, variant.arithmetic, variant.bits, 0.0, 0.0, off))
         del variant  # with the weights that only its error was for
     del base, make, chosen
     gc.collect()

@@ -26,7 +26,6 @@ class LlamaCppModel:
             raise OSError(f"llama.cpp does not open '{file}'")
         parameters = api.llama_context_default_params()
         parameters.n_ctx = LENGTH
-        parameters.n_threads = parameters.n_threads_batch = torch.get_num_threads()
         self.context = api.llama_init_from_model(self.model, parameters)
         self.vocabulary = api.llama_vocab_n_tokens(api.llama_model_get_vocab(self.model))
 
@@ -45,6 +44,7 @@ class LlamaCppModel:
         return (time.perf_counter() - start) / len(tokens)
 
     def _start(self, prompt: torch.Tensor) -> None:
+        self.api.llama_set_n_threads(self.context, torch.get_num_threads(), torch.get_num_threads())
         self.api.llama_memory_clear(self.api.llama_get_memory(self.context), True)
         self._read(prompt.flatten().tolist())
 
