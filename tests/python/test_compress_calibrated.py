@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import random_models
 import torch
+from quantized import normal
 from safetensors.torch import load_file
 from torch import nn
 
@@ -258,14 +259,32 @@ def test_layers_with_the_same_inputs_share_a_sum_and_others_do_not(sign: float) 
 
 
 def test_float64_sums_keep_what_float32_loses() -> None:
-    big, small = torch.full((1, 1), 4096.0), torch.ones(1, 1)
+    one = torch.zeros(4096, 1)  # rows that are multiplied together
+    one[0] = 1
     sums = {dtype: Hessian(dtype) for dtype in (torch.float32, torch.float64)}
-    for hessian in sums.values():
-        hessian.add(big)
-        for _ in range(64):
-            hessian.add(small)  # each is half an ulp of 2^24
-    assert sums[torch.float32]._sum.item() == 2.0**24
-    assert sums[torch.float64]._sum.item() == 2.0**24 + 64
+    for dtype, hessian in sums.items():
+        hessian.add(4096 * one)
+        for share in [1] * 62 + [0]:  # each is half an ulp of 2^24; 2^18 rows in all
+            hessian.add(share * one)
+        total = hessian.statistics(1).hessian
+        assert total is not None
+        assert total.item() * hessian.tokens / 2 == 2.0**24 + (62 if dtype == torch.float64 else 0)
+
+
+@pytest.mark.parametrize("k", [96, 100, 771])
+def test_a_hessian_is_symmetric_and_the_same_on_any_number_of_threads(k: int) -> None:
+    x, found, threads = normal(4500, k), [], torch.get_num_threads()
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        hessian = Hessian()
+        for piece in x.split(1000):
+            hessian.add(piece)
+        found.append(hessian.statistics(k).hessian)
+    torch.set_num_threads(threads)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[0].T)
+    # Sums of 4096 products in fp32, then of two.
+    torch.testing.assert_close(found[0].double(), 2 / 4500 * x.double().T @ x.double(), rtol=0, atol=2.0**-24 * 64)
 
 
 # ---- resume ----

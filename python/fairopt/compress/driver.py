@@ -10,13 +10,15 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.blocks import Scaffold
@@ -84,9 +86,10 @@ def solve_blocks(
             task = BlockTask(name, _dense_copy(block, solution.shared), inside, calls, seed)
             solution.reports.update({prefix + layer: said for layer, said in work(task).items()})
             hidden.clear()
-            with torch.no_grad():
+            with torch.no_grad(), _multiplying_densely(task.block), progress(name, len(calls), "batches") as passed_on:
                 while calls:
                     hidden.append(calls.pop(0)(task.block))
+                    passed_on(1)
             solution.modules[name] = _like(task.block, block)
         for name in [name for name in chains if name not in solution.reports]:
             layer = model.get_submodule(name)
@@ -195,6 +198,23 @@ def _rebuild(task: BlockTask, tensors: Mapping[str, torch.Tensor]) -> None:
             layer = quantize_layer(task.layer(name), chain, solved)
         task.block.set_submodule(name, layer)
     task.block.load_state_dict(dict(tensors))
+
+
+@contextmanager
+def _multiplying_densely(block: nn.Module) -> Iterator[None]:
+    """Quantised layers multiply by the weights that their codes say: of many rows at once that is faster."""
+    layers = [module for module in block.modules() if isinstance(module, QuantizedLinear)]
+    try:
+        for layer in layers:
+            layer.__dict__["forward"] = partial(_product, layer.dense_weight(), layer.bias)
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("forward", None)
+
+
+def _product(weight: torch.Tensor, bias: torch.Tensor | None, x: torch.Tensor) -> torch.Tensor:
+    return functional.linear(x, weight, bias)
 
 
 def _dense_copy(module: nn.Module, shared: Mapping[int, object]) -> nn.Module:

@@ -7,36 +7,57 @@ from collections.abc import Callable, Mapping
 import torch
 
 from fairopt.compress.solvers.base import Observer, Statistics
+from fairopt.nn.products import inner_products
+
+_ROWS = 4096  # inputs that are gathered before they are multiplied
+_COLUMNS = 384  # of the product that are computed together: only what lies on or below the diagonal is
 
 
 class Hessian:
     """``2 / tokens * sum of x x^T`` over all inputs x of a layer that were added.
 
     It is a sum of terms: those of several groups of texts, each with a weight of its own, add up to one of these.
-    Products are fp32; ``dtype`` is that of the sum over batches.
+    Products of 4096 inputs are fp32; ``dtype`` is that of the sum over them.
     """
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
-        self._sum: torch.Tensor | None = None
+        self._lower: torch.Tensor | None = None  # the sum, of which only what the products fill is used
+        self._gathered: torch.Tensor | None = None  # [k, 4096]: each a column
+        self._waiting = 0
         self.dtype = dtype
         self.tokens = 0
 
     def add(self, x: torch.Tensor) -> None:
         """Add the inputs ``x`` [..., k]."""
         rows = x.detach().reshape(-1, x.shape[-1]).float()
-        if self._sum is None:
-            self._sum = rows.new_zeros(rows.shape[1], rows.shape[1], dtype=self.dtype)
         self.tokens += len(rows)
-        if self.dtype == torch.float32:
-            self._sum.addmm_(rows.t(), rows)
-        else:
-            self._sum += rows.t() @ rows
+        if self._gathered is None:
+            self._gathered = rows.new_empty(rows.shape[1], _ROWS)
+        while len(rows):
+            free = _ROWS - self._waiting
+            here, rows = rows[:free], rows[free:]
+            self._gathered[:, self._waiting : self._waiting + len(here)] = here.t()
+            self._waiting += len(here)
+            if self._waiting == _ROWS:
+                self._multiply(self._gathered)
+
+    def _multiply(self, columns: torch.Tensor) -> None:
+        self._waiting = 0
+        if self._lower is None:
+            self._lower = columns.new_zeros(len(columns), len(columns), dtype=self.dtype)
+        for start in range(0, len(columns), _COLUMNS):
+            end = start + _COLUMNS
+            self._lower[start:, start:end] += inner_products(columns[start:], columns[start:end])
 
     def statistics(self, k: int) -> Statistics:
         """The sum divided by the tokens, fp32 [k, k]; zeros before the first input."""
-        if self._sum is None:
+        if self._gathered is None:
             return Statistics(torch.zeros(k, k), 0)
-        return Statistics((self._sum * (2 / self.tokens)).float(), self.tokens)
+        if self._waiting:
+            self._multiply(self._gathered[:, : self._waiting].contiguous())
+        assert self._lower is not None
+        mean = (self._lower * (2 / self.tokens)).float().tril_()
+        return Statistics(mean + mean.tril(-1).t(), self.tokens)
 
 
 def layer_hessians(run: Callable[[Observer], None], dtypes: Mapping[str, torch.dtype]) -> dict[str, Hessian]:

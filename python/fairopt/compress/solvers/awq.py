@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -156,9 +157,9 @@ def _observe(task: BlockTask, blocks: Mapping[str, int]) -> _Seen:
             here = groups.transpose(1, 2) @ groups
             seen.moments[name] = seen.moments[name].add_(here) if name in seen.moments else here
 
-    for index, output in enumerate(task.run(observe)):
-        if index in seen.calls:
-            seen.outputs[index] = output
+    judged = dataclasses.replace(task, calls=list(seen.calls.values()))
+    seen.outputs.update(zip(seen.calls, judged.run(observe), strict=True))
+    dataclasses.replace(task, calls=[call for i, call in enumerate(task.calls) if i not in seen.calls]).observe(observe)
     for name, total in seen.means.items():
         seen.means[name] = (total / counts[name]).float()
     return seen

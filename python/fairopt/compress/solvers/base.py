@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -14,6 +15,7 @@ from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.gradients import Gradients
 from fairopt.compress.recipe import Chain, Quantize
 from fairopt.nn.products import arithmetic
+from fairopt.progress import progress
 
 SolverNeeds: TypeAlias = Literal["nothing", "hessian", "hessian_float64"]
 Observer = Callable[[str, torch.Tensor], None]  # a layer's name within the block, its input [..., K]
@@ -140,10 +142,27 @@ class BlockTask:
         return run_block(self.block, self.chains, self.calls, observe)
 
     def observe(self, observe: Observer) -> None:
-        """Run every batch for what the layers see."""
-        with torch.no_grad():
-            for _ in self.run(observe):
-                pass
+        """Run every batch for what the layers see: as far as that takes."""
+        seen: list[str] = []
+
+        def see(name: str, x: torch.Tensor) -> None:
+            observe(name, x)
+            seen.append(name)
+            if len(seen) == len(self.chains) and each_once:
+                raise _SeenAll
+
+        each_once = False
+        with torch.no_grad(), progress(self.name, len(self.calls), "batches") as advance:
+            for call in self.calls:
+                seen.clear()
+                with suppress(_SeenAll):
+                    for _ in run_block(self.block, self.chains, [call], see):
+                        each_once = sorted(seen) == sorted(self.chains)  # an expert may be left out, or come later
+                advance(1)
+
+
+class _SeenAll(Exception):  # noqa: N818  not an error: ends a pass that has shown what was wanted of it
+    pass
 
 
 class BlockSolver(Protocol):
