@@ -45,8 +45,7 @@ void bind_format(pybind11::module_& m) {
         "raises for an unknown format or an impossible block.");
   m.def("format_names", &format_names, "Of all formats that the kernels know.");
   m.def("dynamic_map", &dynamic_map_values, "The 256 values of bitsandbytes' signed dynamic map, ascending.");
-  m.def("matmul_modes", &modes, "format"_a,
-        "The arithmetics in which packed weights of a format can be multiplied; empty where it has no packed layout.");
+  m.def("matmul_modes", &modes, "format"_a, "The arithmetics in which packed weights of a format can be multiplied.");
   m.def("default_matmul_mode", &default_mode, "format"_a, "a24 for integer codes where the CPU has VNNI, else exact.");
 }
 

@@ -10,19 +10,12 @@ void require_cpu(const char* op, const char* argument, const Tensor& tensor) {
     refuse(op, argument, "on the CPU (packed weights are a layout of the CPU)", device_text(tensor));
 }
 
-void require_packed_layout(const char* op, const std::string& format) {
-  if (matmul_modes(parse_format(format, op)).empty()) {
-    refuse(op, "format", "one with a packed layout (4-bit codes, int8)", format);
-  }
-}
-
 /// The layout of a packed tensor, whose size must be that of the layout.
 QuantizedLayout packed_layout(const char* op, const Tensor& packed, const std::string& format, std::int64_t block,
                               std::int64_t rows, std::int64_t cols) {
   if (rows < 0) refuse(op, "rows", "non-negative", std::to_string(rows));
   const QuantizedLayout layout{parse_format(format, op), rows, cols, block};
   check(layout, op);
-  require_packed_layout(op, format);
   require_dtype(op, "packed", packed, ScalarType::Byte);
   require_shape(op, "packed", packed, {packed_bytes(layout)}, "for these rows and columns");
   return layout;
@@ -102,7 +95,6 @@ Tensor pack_weight(const Tensor& codes, const Tensor& scales, const Tensor& zero
   constexpr const char* op = "pack_weight";
   if (codes.dim() != 2) refuse(op, "codes", "a matrix [n, bytes]", shape_text(codes));
   require_cpu(op, "codes", codes);
-  require_packed_layout(op, format);
   const QuantizedTensors weight = quantized_tensors(op, codes, scales, zeros, format, block, cols);
   const Tensor packed = torch::stable::new_empty(weight.codes, {packed_bytes(weight.layout)});
   TorchExecutor executor;

@@ -109,12 +109,13 @@ void check_bias(const char* op, const Tensor& bias, const Tensor& x, std::int64_
   require_device_of(op, "bias", bias, "x", x);
 }
 
-/// On the CPU the integer modes belong to the packed layout.
+/// On the CPU the integer modes belong to the packed layout; CUDA has them for codes of 4 and 8 bits.
 MatmulMode checked_mode(const char* op, const std::string& mode, const Tensor& x, Format format) {
   const MatmulMode parsed = parse_matmul_mode(mode, op);
+  const bool planes = x.is_cuda() && (code_bits(format) == 4 || code_bits(format) == 8);
   std::vector<MatmulMode> known{MatmulMode::kExact};
   for (const MatmulMode other : matmul_modes(format)) {
-    if (x.is_cuda() && other != MatmulMode::kExact && other != MatmulMode::kI16) known.push_back(other);
+    if (planes && other != MatmulMode::kExact && other != MatmulMode::kI16) known.push_back(other);
   }
   if (std::find(known.begin(), known.end(), parsed) == known.end()) {
     std::string names;

@@ -1,5 +1,7 @@
 // packed_linear, mode `exact`: the twin's bits on either side of the switch from registers to the panel, whatever the
 // batch, the place of a row and the threads. ctest runs the suite once a level.
+#include <cmath>
+
 #include "catch.h"
 #include "packed_weights.h"
 #include "pieces.h"
@@ -100,5 +102,21 @@ TEST_CASE("packed_linear exact: values that are not finite spread as in the twin
       alike += y[i] == expected[i] || (y[i] != y[i] && expected[i] != expected[i]);
     CAPTURE(name(format));
     REQUIRE(alike == y.size());
+  }
+}
+
+TEST_CASE("packed_linear exact: the NaN of FP8 reach the outputs of their row alone", "[packed_linear]") {
+  const std::int64_t k = 100, n = 70, row = 66;
+  for (const int code : {0x7f, 0xff}) {
+    Weight weight({Format::kFp8, n, k, 32});
+    weight.codes[static_cast<std::size_t>(row * k + 41)] = static_cast<std::uint8_t>(code);
+    weight.pack_again();
+    for (const std::int64_t m : {1, 40}) {
+      const std::vector<float> y = weight.times(weights(m * k, 5), m, MatmulMode::kExact);
+      for (std::int64_t i = 0; i < m * n; ++i) {
+        CAPTURE(code, m, i);
+        REQUIRE(std::isnan(y[static_cast<std::size_t>(i)]) == (i % n == row));
+      }
+    }
   }
 }

@@ -5,6 +5,7 @@
 
 #include "catch.h"
 #include "kernels/packed_format.h"
+#include "kernels/scalar_codec.h"
 #include "packed_weights.h"
 #include "pieces.h"
 
@@ -42,8 +43,7 @@ Bounded bounded(const Weight& weight, const float* x, std::int64_t row, MatmulMo
     const double shift = weight.float_zeros.empty() ? 0.0 : weight.float_zeros[at];
     double amax = 0.0, codes_sum = 0.0, n = 0.0;
     for (std::int64_t k = b * layout.block; k < std::min((b + 1) * layout.block, layout.cols); ++k) {
-      const std::uint8_t* line = weight.codes.data() + row * bytes;
-      const int code = codes.bits == 8 ? line[k] : k % 2 == 0 ? line[k / 2] >> 4 : line[k / 2] & 15;
+      const int code = kernels::read_code(weight.codes.data() + row * bytes, code_bits(layout.format), k);
       const double value = codes.codebook != nullptr ? codes.codebook[code] : (code ^ codes.flip) - codes.offset - zero;
       y += (value * scale + shift) * x[k];
       amax = std::max(amax, std::fabs(static_cast<double>(x[k])));

@@ -23,13 +23,13 @@ enum class MatmulMode : std::uint8_t {
 std::string_view name(MatmulMode mode);
 /// The mode of that name. Throws std::invalid_argument `<op>: mode must be one of ...`.
 MatmulMode parse_matmul_mode(std::string_view name, const char* op = "parse_matmul_mode");
-/// The modes that packed weights of a format can be multiplied in; none where the format has no packed layout.
+/// The modes that packed weights of a format can be multiplied in.
 std::vector<MatmulMode> matmul_modes(Format format);
 /// kA24 for integer codes where the CPU has VNNI, else kExact.
 MatmulMode default_matmul_mode(Format format);
 
 /// Bytes of the packed form: whole tiles of 64 rows, each with its scales and zero points.
-/// Throws std::invalid_argument when the layout cannot be or the format has no packed form.
+/// Codes of 2 and 3 bits take 4 there, those of 5 and 6 bits 8. Throws std::invalid_argument when the layout cannot be.
 std::int64_t packed_bytes(const QuantizedLayout& layout);
 /// Rows -> packed [packed_bytes(layout)], 64-byte aligned.
 void pack(const QuantizedView& weight, const QuantizedLayout& layout, std::uint8_t* packed,

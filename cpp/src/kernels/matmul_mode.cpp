@@ -24,14 +24,13 @@ MatmulMode parse_matmul_mode(std::string_view name, const char* op) {
 
 std::vector<MatmulMode> matmul_modes(Format format) {
   const kernels::PackedCodes codes = kernels::packed_codes(format);
-  if (codes.bits == 0) return {};
+  if (codes.codebook != nullptr && codes.bits == 8) return {MatmulMode::kExact};
   if (codes.codebook != nullptr) return {MatmulMode::kExact, MatmulMode::kI16};
   return {MatmulMode::kExact, MatmulMode::kA8, MatmulMode::kA16, MatmulMode::kA24};
 }
 
 MatmulMode default_matmul_mode(Format format) {
-  const kernels::PackedCodes codes = kernels::packed_codes(format);
-  const bool integers = codes.bits != 0 && codes.codebook == nullptr;
+  const bool integers = kernels::packed_codes(format).codebook == nullptr;
   return integers && has_vnni() ? MatmulMode::kA24 : MatmulMode::kExact;
 }
 

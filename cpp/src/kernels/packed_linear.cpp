@@ -18,7 +18,6 @@ void check(const PackedLinearArgs& args) {
   constexpr const char* op = "packed_linear";
   const QuantizedLayout& layout = args.layout;
   check(layout, op);
-  kernels::require_packed(layout.format, op);
   const std::vector<MatmulMode> modes = matmul_modes(layout.format);
   require(std::find(modes.begin(), modes.end(), args.mode) != modes.end(), op, "mode must be one of {} for {}, got {}",
           kernels::mode_names(modes), name(layout.format), name(args.mode));

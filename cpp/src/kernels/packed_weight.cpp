@@ -11,97 +11,138 @@
 namespace fairopt {
 namespace {
 
+using kernels::kOctet;
 using kernels::kTileRows;
+using kernels::PackedCodes;
 using kernels::PackedLayout;
 using kernels::PackedZeros;
 using kernels::require;
 
-/// Eight 4-bit codes of a row, first in the high nibble of each byte, to the dword of the packed layout: byte b of it
-/// holds code b and, in its high nibble, code b + 4. Bytes of the word are in memory order, the lowest first.
-std::uint32_t pack_octet(std::uint32_t row) {
-  const std::uint32_t even = row >> 4 & 0x0f0f0f0f, odd = row & 0x0f0f0f0f;  // codes 0 2 4 6 and 1 3 5 7
-  const std::uint32_t low = (even & 0xff) | (odd & 0xff) << 8 | (even & 0xff00) << 8 | (odd & 0xff00) << 16;
-  const std::uint32_t high = (even >> 16 & 0xff) | (odd >> 16 & 0xff) << 8 | (even >> 24) << 16 | (odd >> 24) << 24;
-  return low | high << 4;
-}
-std::uint32_t unpack_octet(std::uint32_t dword) {
-  const std::uint32_t low = dword & 0x0f0f0f0f, high = dword >> 4 & 0x0f0f0f0f;  // codes 0 1 2 3 and 4 5 6 7
-  const auto two_bytes = [](std::uint32_t codes) {
-    return (codes & 0xff) << 4 | (codes >> 8 & 0xff) | ((codes >> 16 & 0xff) << 4 | codes >> 24) << 8;
-  };
-  return two_bytes(low) | two_bytes(high) << 16;
-}
-
-/// The code of zero in every place of a byte.
-std::uint8_t zero_byte(const PackedLayout& packed) {
-  if (packed.codes.bits == 8) return static_cast<std::uint8_t>(packed.codes.offset ^ packed.codes.flip);
-  int code = packed.codes.offset;
-  if (packed.codes.codebook != nullptr) {
-    while (packed.codes.codebook[code] != 0.0f) ++code;
+/// Eight codes of a row -> bytes, the first code in the lowest.
+template <int kStored>
+std::uint64_t spread(const std::uint8_t* octet) {
+  std::uint64_t string = 0, codes = 0;
+  for (int i = 0; i < kStored; ++i) string = string << 8 | octet[i];
+  for (int i = 0; i < kOctet; ++i) {
+    codes |= (string >> kStored * (kOctet - 1 - i) & ((1u << kStored) - 1)) << 8 * i;
   }
-  return static_cast<std::uint8_t>(code * 0x11);
+  return codes;
+}
+/// Its inverse.
+template <int kStored>
+void gather(std::uint64_t codes, std::uint8_t* octet) {
+  std::uint64_t string = 0;
+  for (int i = 0; i < kOctet; ++i) string = string << kStored | (codes >> 8 * i & 0xff);
+  for (int i = kStored - 1; i >= 0; --i, string >>= 8) octet[i] = static_cast<std::uint8_t>(string);
 }
 
-/// One block of one row, between its place in the rows and its place in a tile.
+/// Eight codes of zero, as bytes.
+std::uint64_t zero_codes(const PackedCodes& codes) {
+  int zero = codes.offset ^ codes.flip;
+  while (codes.codebook != nullptr && codes.codebook[zero] != 0.0f) ++zero;
+  return static_cast<std::uint64_t>(zero) * 0x0101010101010101;
+}
+
+/// One block of one row, between its place in the rows and its place in a tile. A dword of the tile holds kQuads times
+/// four codes, one of each four in a byte.
+template <int kStored>
 struct RowBlock {
+  static constexpr int kBits = kernels::resident_bits(kStored), kQuads = 8 / kBits;
   std::int64_t bytes;   ///< of codes in the row
-  std::int64_t dwords;  ///< in the tile, the last one padded
+  std::int64_t dwords;  ///< in the tile
+  std::uint64_t zeros;  ///< what follows the codes of the row
+
+  RowBlock(std::int64_t columns, std::uint64_t zero_octet)
+      : bytes((columns * kStored + 7) / 8), dwords(kernels::packed_dwords(kStored, columns)), zeros(zero_octet) {}
+
+  std::int64_t bytes_of_octet(std::int64_t i) const {
+    return std::clamp<std::int64_t>(bytes - i * kStored, 0, kStored);
+  }
+
+  void pack(const std::uint8_t* row, std::uint8_t* tile) const {
+    for (std::int64_t i = 0; i < dwords; ++i) {
+      std::uint32_t dword = 0;
+      for (int q = 0; q < kQuads; ++q) {
+        const std::int64_t quad = i * kQuads + q;
+        dword |= static_cast<std::uint32_t>(octet_of_row(row, quad / 2) >> 32 * (quad % 2)) << kBits * q;
+      }
+      std::memcpy(tile + i * kTileRows * 4, &dword, 4);
+    }
+  }
+  void unpack(const std::uint8_t* tile, std::uint8_t* row) const {
+    for (std::int64_t i = 0; i * kStored < bytes; ++i) {
+      std::uint8_t octet[kOctet];
+      gather<kStored>(quad_of_tile(tile, 2 * i) | quad_of_tile(tile, 2 * i + 1) << 32, octet);
+      std::memcpy(row + i * kStored, octet, static_cast<std::size_t>(bytes_of_octet(i)));
+    }
+  }
+
+ private:
+  std::uint64_t octet_of_row(const std::uint8_t* row, std::int64_t i) const {
+    const std::int64_t there = bytes_of_octet(i);
+    if (there == kStored) return spread<kStored>(row + i * kStored);
+    std::uint8_t octet[kOctet];
+    gather<kStored>(zeros, octet);
+    if (there > 0) std::memcpy(octet, row + i * kStored, static_cast<std::size_t>(there));
+    return spread<kStored>(octet);
+  }
+  std::uint64_t quad_of_tile(const std::uint8_t* tile, std::int64_t quad) const {
+    if (quad >= dwords * kQuads) return zeros & 0xffffffff;
+    std::uint32_t dword;
+    std::memcpy(&dword, tile + quad / kQuads * kTileRows * 4, 4);
+    return dword >> kBits * (quad % kQuads) & ((1u << kBits) - 1) * 0x01010101u;
+  }
 };
-RowBlock row_block(const PackedLayout& packed, const QuantizedLayout& layout, std::int64_t block) {
+
+/// body(RowBlock) for a block of a weight.
+template <class Body>
+void with_row_block(const PackedLayout& packed, const QuantizedLayout& layout, std::int64_t block, const Body& body) {
   const std::int64_t columns = std::min(layout.block, layout.cols - block * layout.block);
-  const std::int64_t bytes = (columns * packed.codes.bits + 7) / 8;
-  return {bytes, (bytes + 3) / 4};
-}
-
-void pack_codes(const PackedLayout& packed, RowBlock size, const std::uint8_t* row, std::uint8_t* tile) {
-  const std::uint8_t zero = zero_byte(packed);
-  for (std::int64_t i = 0; i < size.dwords; ++i) {
-    std::uint8_t bytes[4] = {zero, zero, zero, zero};
-    std::memcpy(bytes, row + 4 * i, static_cast<std::size_t>(std::min<std::int64_t>(4, size.bytes - 4 * i)));
-    std::uint32_t word;
-    std::memcpy(&word, bytes, 4);
-    if (packed.codes.bits == 4) word = pack_octet(word);
-    std::memcpy(tile + i * kTileRows * 4, &word, 4);
+  const std::uint64_t zeros = zero_codes(packed.codes);
+  switch (packed.stored_bits) {
+    case 2:
+      return body(RowBlock<2>(columns, zeros));
+    case 3:
+      return body(RowBlock<3>(columns, zeros));
+    case 4:
+      return body(RowBlock<4>(columns, zeros));
+    case 5:
+      return body(RowBlock<5>(columns, zeros));
+    case 6:
+      return body(RowBlock<6>(columns, zeros));
+    default:
+      return body(RowBlock<8>(columns, zeros));
   }
 }
 
-void unpack_codes(const PackedLayout& packed, RowBlock size, const std::uint8_t* tile, std::uint8_t* row) {
-  for (std::int64_t i = 0; i < size.dwords; ++i) {
-    std::uint32_t word;
-    std::memcpy(&word, tile + i * kTileRows * 4, 4);
-    if (packed.codes.bits == 4) word = unpack_octet(word);
-    std::memcpy(row + 4 * i, &word, static_cast<std::size_t>(std::min<std::int64_t>(4, size.bytes - 4 * i)));
-  }
+/// Scale and zero point of row r; those past the end of W are 0.
+void pack_header(const QuantizedView& weight, PackedZeros zeros, std::int64_t r, std::int64_t at, bool inside,
+                 float* header) {
+  header[r] = inside ? weight.scales[at] : 0.0f;
+  if (zeros == PackedZeros::kInteger) header[kTileRows + r] = inside ? weight.zeros[at] : 0.0f;
+  if (zeros == PackedZeros::kFloat) header[kTileRows + r] = inside ? weight.float_zeros[at] : 0.0f;
 }
-
-/// A row past the end of W: codes of zero under a scale of zero.
-void pad_codes(const PackedLayout& packed, RowBlock size, std::uint8_t* tile) {
-  for (std::int64_t i = 0; i < size.dwords; ++i) std::memset(tile + i * kTileRows * 4, zero_byte(packed), 4);
+void unpack_header(const float* header, PackedZeros zeros, std::int64_t r, std::int64_t at,
+                   const QuantizedBuffers& out) {
+  out.scales[at] = header[r];
+  if (zeros == PackedZeros::kInteger) out.zeros[at] = static_cast<std::uint8_t>(header[kTileRows + r]);
+  if (zeros == PackedZeros::kFloat) out.float_zeros[at] = header[kTileRows + r];
 }
-
-float* scales_of(std::uint8_t* block) { return reinterpret_cast<float*>(block); }
-const float* scales_of(const std::uint8_t* block) { return reinterpret_cast<const float*>(block); }
 
 void pack_tile(const QuantizedView& weight, const QuantizedLayout& layout, const PackedLayout& packed,
                std::int64_t tile, std::uint8_t* out) {
   for (std::int64_t block = 0; block < packed.blocks; ++block, out += packed.block_bytes) {
-    const RowBlock size = row_block(packed, layout, block);
-    for (std::int64_t r = 0; r < kTileRows; ++r) {
-      const std::int64_t row = tile * kTileRows + r, at = row * packed.blocks + block;
-      const bool inside = row < layout.rows;
-      std::uint8_t* codes = out + packed.header_bytes + 4 * r;
-      scales_of(out)[r] = inside ? weight.scales[at] : 0.0f;
-      if (packed.codes.zeros == PackedZeros::kInteger) scales_of(out)[kTileRows + r] = inside ? weight.zeros[at] : 0.0f;
-      if (packed.codes.zeros == PackedZeros::kFloat) {
-        scales_of(out)[kTileRows + r] = inside ? weight.float_zeros[at] : 0.0f;
+    with_row_block(packed, layout, block, [&](auto of_row) {
+      const std::int64_t first = block * layout.block * packed.stored_bits / 8;
+      for (std::int64_t r = 0; r < kTileRows; ++r) {
+        const std::int64_t row = tile * kTileRows + r;
+        const bool inside = row < layout.rows;
+        if (!inside) of_row.bytes = 0;
+        pack_header(weight, packed.codes.zeros, r, row * packed.blocks + block, inside, reinterpret_cast<float*>(out));
+        of_row.pack(inside ? weight.codes + row * layout.bytes_per_row() + first : nullptr,
+                    out + packed.header_bytes + 4 * r);
       }
-      if (!inside) {
-        pad_codes(packed, size, codes);
-        continue;
-      }
-      const std::int64_t first = block * layout.block * packed.codes.bits / 8;
-      pack_codes(packed, size, weight.codes + row * layout.bytes_per_row() + first, codes);
-    }
+    });
   }
 }
 
@@ -109,17 +150,14 @@ void unpack_tile(const std::uint8_t* in, const QuantizedLayout& layout, const Pa
                  const QuantizedBuffers& out) {
   const std::int64_t rows = std::min(kTileRows, layout.rows - tile * kTileRows);
   for (std::int64_t block = 0; block < packed.blocks; ++block, in += packed.block_bytes) {
-    const RowBlock size = row_block(packed, layout, block);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const std::int64_t row = tile * kTileRows + r, at = row * packed.blocks + block;
-      out.scales[at] = scales_of(in)[r];
-      if (packed.codes.zeros == PackedZeros::kInteger) {
-        out.zeros[at] = static_cast<std::uint8_t>(scales_of(in)[kTileRows + r]);
+    with_row_block(packed, layout, block, [&](const auto& of_row) {
+      const std::int64_t first = block * layout.block * packed.stored_bits / 8;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const std::int64_t row = tile * kTileRows + r;
+        unpack_header(reinterpret_cast<const float*>(in), packed.codes.zeros, r, row * packed.blocks + block, out);
+        of_row.unpack(in + packed.header_bytes + 4 * r, out.codes + row * layout.bytes_per_row() + first);
       }
-      if (packed.codes.zeros == PackedZeros::kFloat) out.float_zeros[at] = scales_of(in)[kTileRows + r];
-      const std::int64_t first = block * layout.block * packed.codes.bits / 8;
-      unpack_codes(packed, size, in + packed.header_bytes + 4 * r, out.codes + row * layout.bytes_per_row() + first);
-    }
+    });
   }
 }
 
@@ -127,7 +165,6 @@ void unpack_tile(const std::uint8_t* in, const QuantizedLayout& layout, const Pa
 
 std::int64_t packed_bytes(const QuantizedLayout& layout) {
   check(layout, "packed_bytes");
-  kernels::require_packed(layout.format, "packed_bytes");
   const PackedLayout packed(layout);
   return packed.tiles * packed.tile_bytes;
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/packed_format.h"
+#include "kernels/scalar_codec.h"
 
 namespace fairopt::kernels::reference {
 namespace {
@@ -26,7 +27,7 @@ WeightBlock weight_block(const QuantizedView& weight, const QuantizedLayout& lay
   if (out.codes.zeros == PackedZeros::kFloat) out.zero = weight.float_zeros[at];
   const std::uint8_t* codes = weight.codes + row * layout.bytes_per_row();
   for (std::int64_t k = first; k < first + out.columns; ++k) {
-    out.code.push_back(out.codes.bits == 8 ? codes[k] : k % 2 == 0 ? codes[k / 2] >> 4 : codes[k / 2] & 15);
+    out.code.push_back(read_code(codes, code_bits(layout.format), k));
   }
   return out;
 }

@@ -14,7 +14,7 @@ _TILE_ROWS = 64
 
 
 def matmul_modes(format: str) -> tuple[str, ...]:
-    """The arithmetics in which packed weights of ``format`` can be multiplied; empty: it has no packed layout.
+    """The arithmetics in which packed weights of ``format`` can be multiplied.
 
     ``exact``: fp32 products. ``a8``, ``a16``, ``a24``: activations rounded to so many bits a block, exact integer sums.
     ``i16``: the same for codebooks, both sides in 16 bits. docs/formats.md has the error bound of each.
@@ -34,8 +34,7 @@ def pack_weight(
 
     Args:
         codes, scales, zeros: of W [rows, cols] on the CPU, as :func:`~fairopt.ops.quantize_blockwise` returns them.
-        format: one with :func:`matmul_modes`.
-        block, cols: of W.
+        format, block, cols: of W.
 
     Returns:
         uint8 [bytes], laid out as docs/formats.md draws it.
@@ -92,8 +91,9 @@ def packed_linear(
 
 
 def _packed_bytes(op: str, format: str, block: int, rows: int, cols: int) -> int:
-    bits, zeros_dtype = _core.format_layout(op, format, block)
-    step = 8 if bits == 4 else 4  # columns that lie together
+    stored_bits, zeros_dtype = _core.format_layout(op, format, block)
+    bits = 4 if stored_bits <= 4 else 8
+    step = 4 if stored_bits == 8 else 8  # columns that lie together
     header = 4 * _TILE_ROWS * (2 if zeros_dtype else 1)
     columns = cols // block * block + (cols % block + step - 1) // step * step
     return (

@@ -16,8 +16,8 @@
 
 constexpr int kMostLines = 6;
 
-/// What bytes are: values, or values whose top bit is to be flipped first.
-enum class ByteKind : std::uint8_t { kUnsigned, kFlipped };
+/// What bytes are: values of the stream, or such whose top bit is to be flipped first, or values that a panel holds.
+enum class ByteKind : std::uint8_t { kUnsigned, kFlipped, kPanel };
 
 struct DigitLines {
   const std::int8_t* digits;  ///< of the first line, at the first of the columns

@@ -61,7 +61,7 @@ std::int64_t packed_planes_scratch(const PackedLinear& a, const Planes& planes) 
 template <int kLines = kMostLines>
 void panel_sums(std::int64_t count, const std::uint8_t* panel, std::int64_t quads, const DigitLines& lines,
                 std::int32_t* sums) {
-  if (count == kLines) return byte_sums<kLines>(panel, quads, ByteKind::kUnsigned, lines, sums);
+  if (count == kLines) return byte_sums<kLines>(panel, quads, ByteKind::kPanel, lines, sums);
   if constexpr (kLines > 1) panel_sums<kLines - 1>(count, panel, quads, lines, sums);
 }
 

@@ -87,7 +87,7 @@ template <int kLines>
 void byte_sums(const std::uint8_t* bytes, std::int64_t quads, ByteKind kind, const DigitLines& lines,
                std::int32_t* sums) {
   start_sums<kLines>(lines, sums);
-  if (kind == ByteKind::kUnsigned) {
+  if (kind != ByteKind::kFlipped) {
     add_bytes<kLines, Nibble::kLow, false, 1>(bytes, quads, lines, sums);
     return add_bytes<kLines, Nibble::kHigh, false, 16>(bytes, quads, lines, sums);
   }

@@ -54,18 +54,19 @@ struct LineSums {
   }
 };
 
-template <int kLines, bool kFlip>
+template <int kLines, ByteKind kKind>
 void byte_sums(const std::uint8_t* bytes, std::int64_t quads, const DigitLines& lines, std::int32_t* sums) {
   LineSums<kLines> all;
   all.load(lines, sums);
   const std::int8_t* digits = lines.digits;
   for (std::int64_t quad = 0; quad < quads; ++quad, bytes += 4 * kTileRows, digits += 4) {
-    if constexpr (kFlip) prefetch_rows(bytes, 4 * kTileRows);
+    if constexpr (kKind != ByteKind::kPanel) prefetch_rows(bytes, 4 * kTileRows);
     __m512i b[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       b[v] = _mm512_loadu_si512(bytes + 64 * v);
-      if constexpr (kFlip) b[v] = _mm512_xor_si512(b[v], _mm512_set1_epi8(static_cast<char>(0x80)));
+      if constexpr (kKind == ByteKind::kFlipped)
+        b[v] = _mm512_xor_si512(b[v], _mm512_set1_epi8(static_cast<char>(0x80)));
     }
     all.add(b, digits, lines.stride);
   }
@@ -74,8 +75,9 @@ void byte_sums(const std::uint8_t* bytes, std::int64_t quads, const DigitLines& 
 template <int kLines>
 void byte_sums(const std::uint8_t* bytes, std::int64_t quads, ByteKind kind, const DigitLines& lines,
                std::int32_t* sums) {
-  if (kind != ByteKind::kFlipped) return byte_sums<kLines, false>(bytes, quads, lines, sums);
-  byte_sums<kLines, true>(bytes, quads, lines, sums);
+  if (kind == ByteKind::kPanel) return byte_sums<kLines, ByteKind::kPanel>(bytes, quads, lines, sums);
+  if (kind == ByteKind::kFlipped) return byte_sums<kLines, ByteKind::kFlipped>(bytes, quads, lines, sums);
+  byte_sums<kLines, ByteKind::kUnsigned>(bytes, quads, lines, sums);
 }
 
 template <int kLines>

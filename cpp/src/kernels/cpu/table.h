@@ -51,10 +51,10 @@ enum class PackedZeros : std::uint8_t { kNone, kInteger, kFloat };
 
 /// What a packed code stands for: codebook[code] * scale, else ((code ^ flip) - offset) * scale and its zero point.
 struct PackedCodes {
-  int bits;  ///< 4, 8, or 0: the format has no packed layout
+  int bits;  ///< 4 or 8, which may be more than are stored
   int offset;
   int flip;               ///< 0x80 for two's complement
-  const float* codebook;  ///< 16 values, null for integers
+  const float* codebook;  ///< 16 values, or the 256 of e4m3; null for integers
   PackedZeros zeros;
 };
 inline constexpr std::int64_t kTileRows = 64;  // rows of W that lie together

@@ -40,6 +40,10 @@ template <int kBits>
 inline I32 shift_right(I32 a) {  // logical: zeros come in
   return {_mm256_srli_epi32(a.v, kBits)};
 }
+template <int kBits>
+inline I32 shift_right_signed(I32 a) {  // copies of the sign come in
+  return {_mm256_srai_epi32(a.v, kBits)};
+}
 
 inline Mask operator>(F32 a, F32 b) { return {_mm256_castps_si256(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ))}; }
 inline Mask operator>(I32 a, I32 b) { return {_mm256_cmpgt_epi32(a.v, b.v)}; }

@@ -40,6 +40,10 @@ template <int kBits>
 inline I32 shift_right(I32 a) {  // logical: zeros come in
   return {_mm512_srli_epi32(a.v, kBits)};
 }
+template <int kBits>
+inline I32 shift_right_signed(I32 a) {  // copies of the sign come in
+  return {_mm512_srai_epi32(a.v, kBits)};
+}
 
 inline Mask operator>(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
 inline Mask operator>(I32 a, I32 b) { return {_mm512_cmpgt_epi32_mask(a.v, b.v)}; }

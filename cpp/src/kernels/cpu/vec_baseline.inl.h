@@ -45,6 +45,10 @@ template <int kBits>
 inline I32 shift_right(I32 a) {  // logical: zeros come in
   return {reinterpret_cast<i32x4>(reinterpret_cast<u32x4>(a.v) >> kBits)};
 }
+template <int kBits>
+inline I32 shift_right_signed(I32 a) {  // copies of the sign come in
+  return {a.v >> kBits};
+}
 
 inline Mask operator>(F32 a, F32 b) { return {a.v > b.v}; }
 inline Mask operator>(I32 a, I32 b) { return {a.v > b.v}; }
