@@ -394,7 +394,7 @@ def kl_divergence(
 ) -> numpy.typing.NDArray[numpy.float64]: ...
 def matmul_modes(format: str) -> list[str]:
     """
-    The arithmetics in which packed weights of a format can be multiplied; empty where it has no packed layout.
+    The arithmetics in which packed weights of a format can be multiplied.
     """
 
 def max_t_quantile(
