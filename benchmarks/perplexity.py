@@ -7,6 +7,7 @@ documents.
 
     python benchmarks/perplexity.py MODELS/TinyStories-656K --out build/perplexity.json
     python benchmarks/perplexity.py MODELS/TinyStories-656K --set pruning --out build/pruning.json
+    python benchmarks/perplexity.py MODELS/TinyStories-656K --set structures --out build/structures.json
     python benchmarks/perplexity.py MODEL --texts stories.jsonl --recipe int3:g=32 --recipe gptq:int3,g=32
 """
 
@@ -45,7 +46,17 @@ PRUNING = [
     ),
     *("wanda:0.5+int4:g=32", "sparsegpt:0.5+int4:g=32", "wanda:2:4+int4:g=32", "sparsegpt:2:4+int4:g=32"),
 ]
-RECIPES = {"quantization": QUANTIZATION, "pruning": PRUNING}
+STRUCTURES = [
+    *(
+        f"{unit}:{share}:{score}"
+        for unit, shares in (("ffn", (0.1, 0.25, 0.5)), ("heads", (0.25, 0.5)), ("hidden", (0.1, 0.25)))
+        for share in shares
+        for score in ("random", "l2", "act", "taylor")
+    ),
+    *(f"{step},correct" for step in ("ffn:0.25:random", "ffn:0.25:act", "ffn:0.5:act", "heads:0.25:act")),
+    *("heads:0.25:knockout", "layers:1", "layers:1:knockout", "heads:0.25:act,correct+ffn:0.25:act,correct"),
+]
+RECIPES = {"quantization": QUANTIZATION, "pruning": PRUNING, "structures": STRUCTURES}
 
 
 @dataclass(frozen=True)
