@@ -22,9 +22,9 @@ from check_isa_symbols import LEVELS, Function, Instruction, functions, innermos
 HOT = {
     "packed_exact": ("add_chunk", "decode_chunk", "add_decoded"),
     "packed_planes": ("byte_sums", "nibble_sums", "add_bytes"),
-    "sparse_linear": ("add_sparse_tile", "expand_chunk"),
+    "sparse_linear": ("add_sparse_tiles", "expand_chunk"),
 }
-PARTS = {"avx512_vbmi2": ("sparse_linear",), "avx512_bf16": ("packed_exact",)}  # objects with these kernels alone
+PARTS = {"avx512_vbmi2": ("sparse_linear",), "avx512_bf16": ("packed_exact", "sparse_linear")}  # objects of these alone
 STORE_TO_STACK = re.compile(r"^%[xyz]mm\d+,(?:-?0x[0-9a-f]+)?\(%r[sb]p(?:,%r\w+,\d)?\)")
 
 

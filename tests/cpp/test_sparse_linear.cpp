@@ -1,5 +1,6 @@
 // sparse_linear: the twin's bits on the level of this process (ctest runs the suite once a level), whatever the batch,
 // the place of a row and the threads; packing and its inverse; refusals.
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -77,6 +78,19 @@ struct Weight {
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
+
+/// As bfloat16 has them.
+std::vector<float> rounded(const std::vector<float>& values) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  std::vector<std::uint16_t> bits(values.size());
+  kernels::store_rounded(values.data(), count, bits.data(), DType::kBFloat16, 0);
+  std::vector<float> back(values.size());
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const std::uint32_t word = static_cast<std::uint32_t>(bits[i]) << 16;
+    std::memcpy(&back[i], &word, sizeof word);
+  }
+  return back;
 }
 
 /// The dense bytes with +0 for -0.
@@ -189,6 +203,80 @@ TEST_CASE("sparse_linear: values that are not finite spread as in the twin", "[s
     CAPTURE(name(type));
     REQUIRE(alike == y.size());
   }
+}
+
+TEST_CASE("sparse_linear: x of bfloat16 gives the bits of fp32 products", "[sparse_linear]") {
+  for (const SparseType type : kTypes) {
+    for (const double density : {0.05, 0.5, 1.0}) {
+      for (const std::int64_t cols : {1, 2, 31, 64, 77, 333}) {
+        const Weight weight({type, 200, cols}, density);
+        for (const std::int64_t m : {1, 2, 3, 13}) {
+          const std::vector<float> x = rounded(weights(m * cols, 19));
+          const SparseLinearArgs args = weight.args(x, m);
+          CAPTURE(name(type), density, cols, m);
+          REQUIRE(same_bits(weight.times(args), weight.twin(args)));
+          std::vector<float> one_of_fp32 = x;
+          one_of_fp32.back() += 0x1p-12f * std::abs(one_of_fp32.back());
+          const SparseLinearArgs other = weight.args(one_of_fp32, m);
+          REQUIRE(same_bits(weight.times(other), weight.twin(other)));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("sparse_linear: products and sums of products keep their subnormal bits", "[sparse_linear]") {
+  // A product of 2^a and 2^b with 8 significant bits each is at least 2^(a + b), and rounded sums of such products are
+  // multiples of 2^(a + b - 14). Here a + b goes through all sums at which they begin to be subnormal, and x through
+  // subnormal numbers of its own.
+  const std::int64_t k = 70, n = 65, m = 4;
+  for (const SparseType type : {SparseType::kBFloat16, SparseType::kInt8}) {
+    for (int exponent = -145; exponent <= -20; ++exponent) {
+      Weight weight({type, n, k}, 0.6);
+      if (type == SparseType::kBFloat16) {
+        std::vector<float> values = weights(n * k, 23);
+        for (float& value : values) value = std::ldexp(value, -60);
+        kernels::store_rounded(values.data(), n * k, weight.dense.data(), DType::kBFloat16, 0);
+        weight.pack_again();
+      }
+      std::vector<float> x = weights(m * k, 31);
+      for (float& value : x) value = std::ldexp(value, exponent);
+      x = rounded(x);
+      const SparseLinearArgs args = weight.args(x, m);
+      CAPTURE(name(type), exponent);
+      REQUIRE(same_bits(weight.times(args), weight.twin(args)));
+    }
+  }
+  Weight weight({SparseType::kBFloat16, n, k}, 0.6);
+  weight.dense[0] = 1;  // the smallest subnormal number, in row 0
+  weight.dense[1] = 0;
+  weight.pack_again();
+  const std::vector<float> x(static_cast<std::size_t>(m * k), 0x1p100f);
+  const SparseLinearArgs args = weight.args(x, m);
+  REQUIRE(same_bits(weight.times(args), weight.twin(args)));
+}
+
+TEST_CASE("sparse_linear: products of pairs run where they can and only there", "[sparse_linear]") {
+  const kernels::Bf16Kernels* bf16 = kernels::table().bf16;
+  if (bf16 == nullptr) return;
+  const std::int64_t k = 70;
+  std::vector<float> pairs(64);
+  const auto exponent_of = [&](const std::vector<float>& x) {
+    return bf16->sparse.pack(x.data(), 1, k, 0, 1, pairs.data());
+  };
+  std::vector<float> x(static_cast<std::size_t>(k), 1.0f);
+  REQUIRE(exponent_of(x) == 127);
+  x[69] = -0x1.02p-100f;
+  REQUIRE(exponent_of(x) == 27);
+  x[3] = std::numeric_limits<float>::infinity();
+  REQUIRE(exponent_of(x) == 27);
+  REQUIRE(std::bit_cast<std::uint32_t>(pairs[1]) == 0x3f807f80);
+  REQUIRE(std::bit_cast<std::uint32_t>(pairs[34]) == 0x3f808d81);
+  x[5] = 0x1p-127f;
+  REQUIRE(exponent_of(x) == kernels::kNoExponent);
+  x[5] = 1 + 0x1p-8f;
+  REQUIRE(exponent_of(x) == kernels::kNoExponent);
+  REQUIRE(exponent_of(std::vector<float>(static_cast<std::size_t>(k), -0.0f)) == 254);
 }
 
 TEST_CASE("sparse_linear: fp16 weights of any bits", "[sparse_linear]") {

@@ -2,17 +2,16 @@
 //
 //   [header: the order][tile table][row scales of int8, whole tiles][tile 0][tile 1] ... [slack]
 //
-// A tile is 64 rows: a 64-bit mask for each column, then streams of values. With P = 4 / value_bytes values a dword
-// there are 4 / P streams of 16 P rows each. Think of a column of a stream as 16 dwords, dword i holding rows i, 16 +
-// i, ... of the stream, the first in the low bits. Two orders leave the zeros out:
+// A tile is 64 rows: 64-bit masks, one a column, then streams of values. With P = 4 / value_bytes values a dword there
+// are two orders, which for values of 4 bytes are the same but for the number of streams:
 //
-//   by value   as the values of the dwords lie in memory (vpexpandw, vpexpandb: AVX-512 VBMI2). A bit of the mask
-//   stands
-//              for a value, in that order.
-//   by group   each 16 rows on their own: dword j of a stream holds the j-th value of each of its groups, which fill it
-//              at their own pace; where they hold unequal numbers the shorter end in zeros. A bit stands for a row.
-//
-// For values of 4 bytes both are the same.
+//   by value   Think of P columns as 64 dwords, dword i holding row i, the first column in the high bits (vpexpandw,
+//              vpexpandb: AVX-512 VBMI2; two columns of bfloat16 are what vdpbf16ps multiplies, the high half first).
+//              One stream has their values as they lie in memory, zeros left out. P masks have a bit for a value each,
+//              in that order; columns are filled up to a multiple of P with zeros.
+//   by group   Each 16 rows on their own. Of the 4 / P streams each has the values of P such groups: its dword j holds
+//              the j-th value of each, the first group in the low bits; where groups hold unequal numbers the shorter
+//              end in zeros. The mask of a column has a bit a row.
 #pragma once
 #include <cstdint>
 
@@ -30,12 +29,14 @@ inline std::int64_t aligned_up(std::int64_t bytes) {
 /// What the bytes start with.
 struct SparseHeader {
   std::int64_t by_value, type, rows, cols;
+  std::int64_t exponent;  ///< biased, of the smallest magnitude other than 0; kNoExponent where SparseDots cannot do
 };
 
 /// How rows and bits of a tile belong together, and the parts whose place does not depend on the weights.
 struct SparseParts {
   bool by_value;
   int value_bytes, places, streams;  ///< values a dword; streams a tile
+  int columns;                       ///< that lie together
   int groups, lanes, step;  ///< that fill a stream at their own pace; bits of a group; bytes from value to value
   std::int64_t tiles, table, scales, first_tile;  ///< how many; where, in bytes
 
@@ -43,8 +44,9 @@ struct SparseParts {
       : by_value(in_value_order),
         value_bytes(fairopt::value_bytes(layout.type)),
         places(4 / value_bytes),
-        streams(kSparseGroups / places),
-        groups(by_value ? streams : kSparseGroups),
+        streams(by_value ? 1 : kSparseGroups / places),
+        columns(by_value ? places : 1),
+        groups(by_value ? 1 : kSparseGroups),
         lanes(static_cast<int>(kTileRows) / groups),
         step(by_value ? value_bytes : 4),
         tiles((layout.rows + kTileRows - 1) / kTileRows),
@@ -55,12 +57,12 @@ struct SparseParts {
   int stream_of(int group) const { return by_value ? group : group / places; }
   /// Where the values of a group start in its stream, in bytes.
   int offset_of(int group) const { return by_value ? 0 : group % places * value_bytes; }
-  /// The row of a tile that a bit of a mask stands for.
-  int row_of(int bit) const {
-    if (!by_value) return bit;
-    const int in_stream = bit % lanes;
-    return bit / lanes * lanes + in_stream % places * kGroupRows + in_stream / places;
-  }
+  /// Masks of a tile of `cols` columns.
+  std::int64_t masks(std::int64_t cols) const { return (cols + columns - 1) / columns * columns; }
+  /// The row of a tile, and the column of those that lie together, that a bit of their masks stands for.
+  std::int64_t bit_of(std::int64_t row, std::int64_t column) const { return row * columns + columns - 1 - column; }
+  int row_of(int bit) const { return bit / columns; }
+  int column_of(int bit) const { return columns - 1 - bit % columns; }
 };
 
 /// Throws std::invalid_argument for sizes that cannot be.

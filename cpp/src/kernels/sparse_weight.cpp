@@ -32,41 +32,54 @@ auto with_bits(SparseType type, const Body& body) {
   }
 }
 
-/// One column of a tile: its mask and the values by bit.
+/// A mask of a tile and the values by bit.
 template <class Bits>
-struct Column {
+struct Masked {
   std::uint64_t mask = 0;
   Bits values[kTileRows] = {};
 };
 
-/// columns [lo, hi) of the rows of a tile; hi - lo <= 64.
+/// What columns [lo, hi) of the rows of a tile are in masks; lo a multiple of parts.columns.
 template <class Bits>
 void read_columns(const Bits* weight, const SparseLayout& layout, const SparseParts& parts, std::int64_t tile,
-                  std::int64_t lo, std::int64_t hi, Bits magnitude, std::vector<Column<Bits>>& columns) {
-  columns.assign(static_cast<std::size_t>(hi - lo), {});
-  for (int bit = 0; bit < kTileRows; ++bit) {
-    const std::int64_t row = tile * kTileRows + parts.row_of(bit);
-    if (row >= layout.rows) continue;
-    const Bits* values = weight + row * layout.cols;
-    for (std::int64_t k = lo; k < hi; ++k) {
-      Column<Bits>& column = columns[static_cast<std::size_t>(k - lo)];
-      column.values[bit] = values[k];
-      column.mask |= std::uint64_t{(values[k] & magnitude) != 0} << bit;
+                  std::int64_t lo, std::int64_t hi, Bits magnitude, std::vector<Masked<Bits>>& read) {
+  read.assign(static_cast<std::size_t>(parts.masks(hi - lo)), {});
+  const std::int64_t rows = std::min(kTileRows, layout.rows - tile * kTileRows);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const Bits* values = weight + (tile * kTileRows + row) * layout.cols + lo;
+    for (std::int64_t k = 0; k < hi - lo; ++k) {
+      const auto bit = static_cast<std::size_t>(parts.bit_of(row, k % parts.columns));
+      const auto first = static_cast<std::size_t>(k - k % parts.columns);
+      Masked<Bits>& to = read[first + bit / kTileRows];
+      to.values[bit % kTileRows] = values[k];
+      to.mask |= std::uint64_t{(values[k] & magnitude) != 0} << bit % kTileRows;
     }
   }
 }
 
-/// body(k, column) for the columns of a tile in order.
+/// body(i, masked) for the masks i of a tile in order.
 template <class Bits, class Body>
-void for_columns(const Bits* weight, const SparseLayout& layout, const SparseParts& parts, std::int64_t tile,
-                 Bits magnitude, const Body& body) {
+void for_masks(const Bits* weight, const SparseLayout& layout, const SparseParts& parts, std::int64_t tile,
+               Bits magnitude, const Body& body) {
   constexpr std::int64_t kAtOnce = 64;
-  std::vector<Column<Bits>> columns;
+  std::vector<Masked<Bits>> read;
   for (std::int64_t lo = 0; lo < layout.cols; lo += kAtOnce) {
-    const std::int64_t hi = std::min(lo + kAtOnce, layout.cols);
-    read_columns(weight, layout, parts, tile, lo, hi, magnitude, columns);
-    for (std::int64_t k = lo; k < hi; ++k) body(k, columns[static_cast<std::size_t>(k - lo)]);
+    read_columns(weight, layout, parts, tile, lo, std::min(lo + kAtOnce, layout.cols), magnitude, read);
+    for (std::size_t i = 0; i < read.size(); ++i) body(lo + static_cast<std::int64_t>(i), read[i]);
   }
+}
+
+/// Of the smallest magnitude other than 0, as SparseHeader has it.
+std::int32_t lowest_exponent(const SparseSource& source, const SparseLayout& layout) {
+  if (layout.type == SparseType::kInt8) return 127;
+  if (layout.type != SparseType::kBFloat16) return kernels::kNoExponent;
+  const auto* bits = static_cast<const std::uint16_t*>(source.weight);
+  unsigned smallest = 0x7f80;
+  for (std::int64_t i = 0; i < layout.rows * layout.cols; ++i) {
+    const unsigned magnitude = bits[i] & 0x7fffu;
+    smallest = std::min(smallest, magnitude == 0 ? 0x7f80u : magnitude);
+  }
+  return smallest < 0x80 ? kernels::kNoExponent : static_cast<std::int32_t>(smallest >> 7);
 }
 
 std::uint64_t mask_of_group(std::uint64_t mask, const SparseParts& parts, int group) {
@@ -83,9 +96,9 @@ std::vector<SparseTile> place_tiles(const SparseSource& source, const SparseLayo
       std::int64_t values[kernels::kSparseGroups] = {};
       with_bits(layout.type, [&](auto magnitude) {
         const auto* weight = static_cast<const decltype(magnitude)*>(source.weight);
-        for_columns(weight, layout, parts, tile, magnitude, [&](std::int64_t, const auto& column) {
+        for_masks(weight, layout, parts, tile, magnitude, [&](std::int64_t, const auto& masked) {
           for (int g = 0; g < parts.groups; ++g)
-            values[g] += __builtin_popcountll(mask_of_group(column.mask, parts, g));
+            values[g] += __builtin_popcountll(mask_of_group(masked.mask, parts, g));
         });
       });
       std::int64_t* sizes = tiles[static_cast<std::size_t>(tile)].streams;  // sizes first, places when all are known
@@ -98,7 +111,7 @@ std::vector<SparseTile> place_tiles(const SparseSource& source, const SparseLayo
   std::int64_t at = parts.first_tile;
   for (SparseTile& tile : tiles) {
     tile.masks = at;
-    at += layout.cols * 8;
+    at += parts.masks(layout.cols) * 8;
     for (std::int64_t& stream : tile.streams) {
       const std::int64_t bytes = stream;
       stream = at;
@@ -116,11 +129,11 @@ void pack_tile(const Bits* weight, const SparseLayout& layout, const SparseParts
                const SparseTile& place, Bits magnitude, std::uint8_t* packed) {
   std::uint8_t* next[kernels::kSparseGroups];
   for (int g = 0; g < parts.groups; ++g) next[g] = packed + place.streams[parts.stream_of(g)] + parts.offset_of(g);
-  for_columns(weight, layout, parts, tile, magnitude, [&](std::int64_t k, const Column<Bits>& column) {
-    std::memcpy(packed + place.masks + 8 * k, &column.mask, 8);
+  for_masks(weight, layout, parts, tile, magnitude, [&](std::int64_t i, const Masked<Bits>& masked) {
+    std::memcpy(packed + place.masks + 8 * i, &masked.mask, 8);
     for (int g = 0; g < parts.groups; ++g) {
-      for (std::uint64_t mask = mask_of_group(column.mask, parts, g); mask != 0; mask &= mask - 1) {
-        std::memcpy(next[g], &column.values[g * parts.lanes + __builtin_ctzll(mask)], sizeof(Bits));
+      for (std::uint64_t mask = mask_of_group(masked.mask, parts, g); mask != 0; mask &= mask - 1) {
+        std::memcpy(next[g], &masked.values[g * parts.lanes + __builtin_ctzll(mask)], sizeof(Bits));
         next[g] += parts.step;
       }
     }
@@ -135,13 +148,16 @@ void unpack_tile(const std::uint8_t* packed, const SparseTile& place, const Spar
     next[g] = place.streams[parts.stream_of(g)] + parts.offset_of(g);
     end[g] = place.streams[parts.stream_of(g) + 1];
   }
-  for (std::int64_t k = 0; k < layout.cols; ++k) {
+  for (std::int64_t i = 0; i < parts.masks(layout.cols); ++i) {
     std::uint64_t bits;
-    std::memcpy(&bits, packed + place.masks + 8 * k, 8);
+    std::memcpy(&bits, packed + place.masks + 8 * i, 8);
     for (int g = 0; g < parts.groups; ++g) {
       for (std::uint64_t mask = mask_of_group(bits, parts, g); mask != 0; mask &= mask - 1) {
-        const std::int64_t row = tile * kTileRows + parts.row_of(g * parts.lanes + __builtin_ctzll(mask));
-        require(row < layout.rows && next[g] + parts.value_bytes <= end[g], "unpack_sparse",
+        const std::int64_t in_mask = i % parts.columns;
+        const int bit = static_cast<int>(in_mask * kTileRows) + g * parts.lanes + __builtin_ctzll(mask);
+        const std::int64_t row = tile * kTileRows + parts.row_of(bit), k = i - in_mask + parts.column_of(bit);
+        const bool inside = row < layout.rows && k < layout.cols && next[g] + parts.value_bytes <= end[g];
+        require(inside, "unpack_sparse",
                 "packed must be bytes of pack_sparse, got masks that do not fit the values of tile {}", tile);
         std::memcpy(weight + row * layout.cols + k, packed + next[g], sizeof(Bits));
         next[g] += parts.step;
@@ -190,7 +206,8 @@ void kernels::check_packed(const std::uint8_t* packed, std::int64_t bytes, const
   for (std::int64_t t = 0; t < parts.tiles; ++t) {
     SparseTile tile;
     std::memcpy(&tile, packed + parts.table + t * static_cast<std::int64_t>(sizeof tile), sizeof tile);
-    bool inside = tile.masks >= parts.first_tile && tile.masks <= end && layout.cols <= (end - tile.masks) / 8;
+    bool inside = tile.masks >= parts.first_tile && tile.masks <= end;
+    inside = inside && parts.masks(layout.cols) <= (end - tile.masks) / 8;
     inside = inside && tile.streams[0] >= tile.masks && tile.streams[4] <= end;
     inside = inside && std::is_sorted(std::begin(tile.streams), std::end(tile.streams));
     require(inside, op, "packed must be bytes of pack_sparse, got tile {} outside of them", t);
@@ -210,7 +227,8 @@ void pack_sparse(const SparseSource& source, const SparseLayout& layout, std::ui
   const auto bytes = static_cast<std::size_t>(bytes_of(tiles));
   kernels::prefer_huge_pages(packed, static_cast<std::int64_t>(bytes));
   std::memset(packed, 0, bytes);
-  const kernels::SparseHeader header{parts.by_value, static_cast<int>(layout.type), layout.rows, layout.cols};
+  const kernels::SparseHeader header{parts.by_value, static_cast<int>(layout.type), layout.rows, layout.cols,
+                                     lowest_exponent(source, layout)};
   std::memcpy(packed, &header, sizeof header);
   std::memcpy(packed + parts.table, tiles.data(), static_cast<std::size_t>(parts.tiles) * sizeof(SparseTile));
   if (layout.type == SparseType::kInt8 && layout.rows > 0) {

@@ -17,12 +17,17 @@ namespace {
 #include "kernels/cpu/panel_product.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
 #include "kernels/cpu/packed_exact_panel.inl.h"
+#include "kernels/cpu/sparse_expand_vbmi2.inl.h"
+#include "kernels/cpu/sparse_product.inl.h"
+#include "kernels/cpu/sparse_values.inl.h"
+#include "kernels/cpu/sparse_dots.inl.h"
 // clang-format on
 }  // namespace
 
 const Bf16Kernels kAvx512Bf16 = {
     .holds_bf16 = &holds_bf16,
     .exact = {&exact_activations_size, &exact_activations, &packed_exact, &packed_exact_scratch},
+    .sparse = {&pack_sparse_pairs, &sparse_dots},
 };
 
 }  // namespace fairopt::kernels

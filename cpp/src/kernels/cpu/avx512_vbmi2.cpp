@@ -15,6 +15,8 @@ namespace {
 #include "kernels/cpu/packed_codes.inl.h"
 #include "kernels/cpu/packed_words_f32.inl.h"
 #include "kernels/cpu/panel_product.inl.h"
+#include "kernels/cpu/sparse_product.inl.h"
+#include "kernels/cpu/sparse_values.inl.h"
 #include "kernels/cpu/sparse_linear.inl.h"
 // clang-format on
 }  // namespace

@@ -17,6 +17,8 @@
 #include "kernels/cpu/panel_product.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
 #include "kernels/cpu/packed_exact_panel.inl.h"
+#include "kernels/cpu/sparse_product.inl.h"
+#include "kernels/cpu/sparse_values.inl.h"
 #include "kernels/cpu/sparse_linear.inl.h"
 #include "kernels/cpu/packed_quantize.inl.h"
 #include "kernels/cpu/packed_planes.inl.h"

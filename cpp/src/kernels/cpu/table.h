@@ -165,9 +165,9 @@ struct SparseTile {
   std::int64_t masks;
   std::int64_t streams[5];  ///< starts, and the end of the last
 };
-inline constexpr int kSparseGroups = 4, kGroupRows = 16;              // of the rows of a tile
-inline constexpr std::int64_t kSparseChunk = 64;                      // columns of one chain of sums
-inline constexpr std::int64_t kSparseSlack = kSparseChunk * 64 + 64;  // bytes after the last tile that may be read
+inline constexpr int kSparseGroups = 4, kGroupRows = 16;                  // of the rows of a tile
+inline constexpr std::int64_t kSparseChunk = 64;                          // columns of one chain of sums
+inline constexpr std::int64_t kSparseSlack = kSparseChunk * 64 * 4 + 64;  // bytes after the last tile that may be read
 
 /// y [m, n] = x W^T + bias with W [n, k] sparse.
 struct SparseLinear {
@@ -177,15 +177,28 @@ struct SparseLinear {
   int value_bytes;
   bool half;  ///< 16-bit values are fp16, not bf16
   std::int64_t n, k, m;
-  const float* x;     ///< [ceil(k / kSparseChunk)][m][kSparseChunk], the last chunk as long as it is where m is 1
+  const float* x;     ///< [ceil(k / kSparseChunk)][m][kSparseChunk], or half as many pairs; zeros behind column k
   const float* bias;  ///< [n] or null
   float* y;
 };
 
-/// sparse_linear.inl.h: tiles [lo, hi) of y, with scratch(args) floats to work in.
+/// Tiles [lo, hi) of y, with scratch(args) floats to work in.
+using SparseProduct = void(const SparseLinear& args, std::int64_t lo, std::int64_t hi, float* scratch);
+
+/// sparse_dots.inl.h: the same bits as SparseKernels::linear, where no numbers are too small for it. Shares its
+/// scratch.
+struct SparseDots {
+  /// Rows [lo, hi) of x [m, k] to pairs of bfloat16. Returns the biased exponent of the smallest magnitude other than
+  /// 0; kNoExponent where a value is subnormal or no bfloat16, and then the pairs are not whole.
+  std::int32_t (*pack)(const float* x, std::int64_t m, std::int64_t k, std::int64_t lo, std::int64_t hi, float* pairs);
+  SparseProduct* linear;
+};
+inline constexpr std::int32_t kNoExponent = -512;  // less than any other makes up for
+
+/// sparse_linear.inl.h
 struct SparseKernels {
   bool by_value;  ///< the order of the values that the level reads (sparse_layout.h)
-  void (*linear)(const SparseLinear& args, std::int64_t lo, std::int64_t hi, float* scratch);
+  SparseProduct* linear;
   std::int64_t (*scratch)(const SparseLinear& args);
 };
 
@@ -203,6 +216,7 @@ struct ExactKernels {
 struct Bf16Kernels {
   bool (*holds_bf16)(const float* row, std::int64_t n);
   ExactKernels exact;
+  SparseDots sparse;
 };
 
 inline constexpr int kFormats = 25;        // entries of fairopt::Format, in its order
