@@ -128,6 +128,13 @@ class SparseLinear(StoredLinear):
         return (dense * scales[:, None]).to(dtype) if self.value_type == "int8" else dense.to(dtype)
 
     @property
+    def qweight(self) -> torch.Tensor:
+        """The buffer that holds the values, packed or not. PEFT asks it, by this name, for the device of the layer."""
+        held = self.values if self.packed is None else self.packed
+        assert held is not None
+        return held
+
+    @property
     def stored_bytes(self) -> int:
         """Bytes of bitmap, values and scales in a state dict."""
         scales = 4 * self.out_features if self.value_type == "int8" else 0
