@@ -12,6 +12,7 @@ from random_models import gpt2, llama, tokenizer
 from test_loglikelihood import REQUESTS, TOLERANCE, plain
 from torch import nn
 
+import fairopt as fo
 from fairopt.models import engine as engine_room
 from fairopt.models import tree_attention
 from fairopt.models.engine import engine
@@ -226,3 +227,14 @@ def test_tied_first_choices_are_greedy() -> None:
     scores = loglikelihood(model, tok, REQUESTS)
     assert scores.greedy.all()
     np.testing.assert_allclose(scores.ll, -np.log(96) * scores.n_tokens, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_rounded_activations_do_not_hide_how_a_model_is_read(seed: int) -> None:
+    """A code of an activation that falls to the other side moves these models' scores as a wrong mask would."""
+    torch.manual_seed(seed)
+    sizes = {"vocab_size": 512, "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 8}
+    config = tf.LlamaConfig(**SHAPE | sizes | {"initializer_range": 0.02})
+    model = fo.compress(tf.LlamaForCausalLM(config).eval(), "w8a8")
+    assert str(engine(model)) == "tree attention"
+    assert all("forward" not in vars(module) for module in model.modules())

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from fairopt.models import padded
 from fairopt.models.eligibility import refusal
@@ -18,6 +20,7 @@ from fairopt.models.requests import Encoded
 from fairopt.models.tree_attention import CannotServe, reading, uses_kernel
 from fairopt.models.trie import Ints, Sequences, chunks, sequences
 from fairopt.nn.attached_cache import attached_cache
+from fairopt.nn.dynamic_int8_linear import DynamicInt8Linear
 
 Mode = Literal["tree attention", "trie over an SDPA mask", "padded batches"]
 
@@ -114,9 +117,27 @@ def _disproof_once(model: Any) -> str | None:
     tried = (model.dtype, model.device, tuple(map(type, model.modules())))
     known = _PROOFS.get(model)
     if known is None or known[0] != tried:
-        with evaluating(model):
+        with evaluating(model), _unrounded(model):
             known = _PROOFS[model] = (tried, _disproof(model))
     return known[1]
+
+
+@contextmanager
+def _unrounded(model: Any) -> Iterator[None]:
+    """Layers that round activations to 8 bits multiply them as they are: where a sum that differs in its last place
+    crosses a step of that rounding, log-probabilities move as far as a wrong way to read would move them."""
+    layers = [module for module in model.modules() if isinstance(module, DynamicInt8Linear)]
+    try:
+        for layer in layers:
+            layer.forward = partial(_with_dense_weight, layer)  # type: ignore[method-assign]
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _with_dense_weight(layer: DynamicInt8Linear, x: torch.Tensor) -> torch.Tensor:
+    return functional.linear(x, layer.dense_weight(x.dtype), layer.bias)
 
 
 def _disproof(model: Any) -> str | None:
