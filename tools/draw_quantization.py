@@ -31,8 +31,10 @@ RAISED = {  # points by which a label makes room for its neighbour's
     "int4_sym b128 a24": -11,
     "nf4 b64 i16": 7,
     "int4_sym b128 a16": -5,
-    "bitsandbytes nf4 b64": 6,
-    "torch int4pack b128": -7,
+    "bitsandbytes nf4 b64": -2,
+    "torch int4pack b128": -9,
+    "llama.cpp q4_K": 9,
+    "llama.cpp q4_0": 2,
 }
 
 
