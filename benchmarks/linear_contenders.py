@@ -41,10 +41,10 @@ def rotation(size: int) -> int:
     return max(2, 4 * machine_limits.last_level_cache() // size + 1)
 
 
-def ours(weight: torch.Tensor) -> Iterator[Contender]:
-    """Every format in every mode that this machine has; the modes of a format share its copies."""
+def ours(weight: torch.Tensor, formats: list[tuple[str, int]]) -> Iterator[Contender]:
+    """Every format in every mode that it has; the modes of a format share its copies."""
     rows, cols = weight.shape
-    for format, block in FORMATS:
+    for format, block in formats:
         tensors = ops.quantize_blockwise(weight, format, block)
         values = ops.dequantize_blockwise(*tensors, format, block, cols)
         packed = ops.pack_weight(*tensors, format, block, cols)
@@ -151,9 +151,9 @@ def _copies(module: torch.nn.Module, size: int) -> list[Layer]:
     return [copy.deepcopy(module) for _ in range(rotation(size))]
 
 
-def contenders(weight: torch.Tensor) -> tuple[list[Contender], list[str]]:
+def contenders(weight: torch.Tensor, formats: list[tuple[str, int]] = FORMATS) -> tuple[list[Contender], list[str]]:
     """All that can run here, and the names of the peers that are not installed."""
-    everybody = [*ours(weight), int4pack(weight), dynamic_int8(weight)]
+    everybody = [*ours(weight, formats), int4pack(weight), dynamic_int8(weight)]
     everybody += [dense(weight, torch.float32), dense(weight, torch.bfloat16)]
     missing = [name for name in ("bitsandbytes", "torchao", "llama_cpp") if importlib.util.find_spec(name) is None]
     if "bitsandbytes" not in missing:

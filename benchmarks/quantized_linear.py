@@ -8,6 +8,7 @@ lie on large pages. docs/performance.md says what the numbers mean and what not 
 
     python benchmarks/quantized_linear.py --out build/quantized_linear.json
     python benchmarks/quantized_linear.py --quick
+    python benchmarks/quantized_linear.py --formats int2_sym int3_sym fp8 --shape 4096 11008 --tokens 1 64
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # torch asks for large pages too, so t
 
 import machine_limits
 import torch
-from linear_contenders import Contender, contenders
+from linear_contenders import FORMATS, PEER_BLOCK, Contender, contenders
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -128,11 +129,13 @@ def row(c: Contender, peers: list[Contender], x: torch.Tensor) -> Row:
     )
 
 
-def measure(n: int, k: int, tokens: list[int], turns: int) -> tuple[list[Row], list[str]]:
+def measure(
+    n: int, k: int, tokens: list[int], turns: int, formats: list[tuple[str, int]]
+) -> tuple[list[Row], list[str]]:
     generator = torch.Generator().manual_seed(n * k)
     weight = torch.randn(n, k, generator=generator) / k**0.5
     x = torch.randn(max(tokens), k, generator=generator)
-    everybody, missing = contenders(weight)
+    everybody, missing = contenders(weight, formats)
     peers = [c for c in everybody if not c.name.startswith("fairopt")]
     memory = Memory(max(4 * machine_limits.last_level_cache(), 2 * max(c.bytes for c in everybody)))
     rows = []
@@ -173,6 +176,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=60, help="calls of everybody a shape (default: %(default)s)")
     parser.add_argument("--shape", type=int, nargs=2, metavar=("N", "K"), help="this layer alone")
     parser.add_argument("--tokens", type=int, nargs="+", metavar="M", help=f"tokens a call (default: {TOKENS})")
+    parser.add_argument("--formats", nargs="+", metavar="FORMAT", help=f"of ours, in blocks of {PEER_BLOCK}")
     parser.add_argument("--threads", type=int, help="threads of torch (default: torch's)")
     parser.add_argument("--quick", action="store_true", help="one small layer and few turns: does it run?")
     arguments = parser.parse_args()
@@ -180,6 +184,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     shapes = [tuple(arguments.shape)] if arguments.shape else QUICK_SHAPES if arguments.quick else SHAPES
     tokens = arguments.tokens or (QUICK_TOKENS if arguments.quick else TOKENS)
+    formats = [(format, PEER_BLOCK) for format in arguments.formats] if arguments.formats else FORMATS
     turns = QUICK_TURNS if arguments.quick else arguments.turns
     machine_limits.build()
     machine = machine_limits.describe()
@@ -188,7 +193,7 @@ def main() -> None:
     rows: list[Row] = []
     for n, k in shapes:
         with torch.inference_mode():
-            of_shape, missing = measure(n, k, tokens, turns)
+            of_shape, missing = measure(n, k, tokens, turns, formats)
         console.print(f"\n{n} x {k}; not installed here: {', '.join(missing) or 'none of the peers'}")
         print_table(console, of_shape)
         rows += of_shape

@@ -25,13 +25,14 @@ def benchmark(monkeypatch):
 def test_quantized_linear_benchmark_has_a_row_for_every_contender(benchmark, monkeypatch):
     monkeypatch.setattr(benchmark.machine_limits, "last_level_cache", lambda: 2**16)
     with torch.inference_mode():
-        rows, missing = benchmark.measure(64, 256, [1, 64], turns=2)
+        formats = [*benchmark.FORMATS, ("int3_sym", 128), ("fp8", 128)]
+        rows, missing = benchmark.measure(64, 256, [1, 64], turns=2, formats=formats)
     assert all("fairopt" not in name for name in missing)
     # 8 or 16 bits a block, or bfloat16's 8, leave 2^-8 or 2^-16 of the largest activation; sums of 256 some of that.
     bound = {"exact": 1e-5, "a24": 1e-5, "a16": 2**-11, "i16": 2**-11, "a8": 2**-5}
     ours = [row.name for row in rows if row.name.startswith("fairopt") and row.m == 1]
     assert ours == [row.name for row in rows if row.name.startswith("fairopt") and row.m == 64]
-    assert len(ours) == sum(len(ops.matmul_modes(format)) for format in ("int4_sym", "int4_asym", "nf4", "int8"))
+    assert len(ours) == sum(len(ops.matmul_modes(format)) for format, _ in formats)
     for row in rows:
         exact = row.name == "torch linear float32"
         assert row.error < bound.get(row.name.split()[-1], 1e-5 if exact else 2**-4)
@@ -42,3 +43,4 @@ def test_quantized_linear_benchmark_has_a_row_for_every_contender(benchmark, mon
     assert bits["fairopt int4_sym b128 exact"] == 4 + 32 / 128  # codes and an fp32 scale a block
     assert bits["fairopt int4_asym b128 exact"] == 4 + 64 / 128  # and its zero point, a float in the packed layout
     assert bits["fairopt nf4 b64 exact"] == 4 + 32 / 64
+    assert bits["fairopt int3_sym b128 exact"] == 4 + 32 / 128  # resident: widened to nibbles
