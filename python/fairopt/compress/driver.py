@@ -8,8 +8,10 @@ layers, one such copy, the hidden states of all tokens and the Hessians of one b
 from __future__ import annotations
 
 import copy
+import ctypes
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,6 +93,7 @@ def solve_blocks(
                     hidden.append(calls.pop(0)(task.block))
                     passed_on(1)
             solution.modules[name] = _like(task.block, block)
+            _return_freed_memory()
         for name in [name for name in chains if name not in solution.reports]:
             layer = model.get_submodule(name)
             calls = [BlockCall(x) for x in scaffold.inputs_outside(layer, hidden)]
@@ -215,6 +218,13 @@ def _multiplying_densely(block: nn.Module) -> Iterator[None]:
 
 def _product(weight: torch.Tensor, bias: torch.Tensor | None, x: torch.Tensor) -> torch.Tensor:
     return functional.linear(x, weight, bias)
+
+
+def _return_freed_memory() -> None:
+    """To the system, where the C library keeps it: what stays of a block splits what its temporaries leave behind, so
+    that the next block takes new memory (four times as much in the end for 12 blocks of a Llama by AWQ)."""
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _dense_copy(module: nn.Module, shared: Mapping[int, object]) -> nn.Module:
