@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from structured_models import family, logits
+from structured_models import family
 from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import AutoModelForCausalLM
 
@@ -21,7 +21,7 @@ from fairopt.compress.structure.apply import ranges
 from fairopt.compress.structure.dimensions import Dimensions
 from fairopt.compress.structure.remove import Kept, remove
 from fairopt.compress.structure.scores import scores_of
-from fairopt.compress.structure.scores_knockout import fasp_scores, knockout_effects
+from fairopt.compress.structure.scores_knockout import knockout_effects
 from fairopt.compress.structure.select import select
 from fairopt.errors import InputError
 
@@ -215,51 +215,6 @@ def test_knockout_is_the_loss_without_the_unit() -> None:
 def test_a_model_without_a_head_has_no_loss() -> None:
     with pytest.raises(InputError, match=r"must be a causal or masked language model .*, got LlamaModel"):
         fo.compress(family("llama").model, "ffn:0.5:taylor", calibration=CALIBRATION)
-
-
-def test_effects_on_a_bias_are_those_of_the_callers_function() -> None:
-    model = family("llama")
-    ids = CALIBRATION.sequences[0][None]
-
-    def bias(model: Any) -> float:
-        return float(logits(model, ids)[0, -1, 5] - logits(model, ids)[0, -1, 6])
-
-    found = knockout_effects(Dimensions(model), "heads", {"bias": bias})["bias"][BLOCK]
-    without = copy.deepcopy(model)
-    without.model.layers[1].self_attn.o_proj.weight.data[:, 32:] = 0
-    assert float(found[1]) == pytest.approx(bias(without) - bias(model), abs=1e-5)
-    with pytest.raises(InputError, match="bias must be a finite number, got nan"):
-        knockout_effects(Dimensions(model), "heads", {"bias": lambda model: float("nan")})
-
-
-def test_fasp_never_removes_what_matters_to_the_loss() -> None:
-    losses = {"a": torch.tensor([4.0, 3.0, 0.0, 1.0]), "b": torch.tensor([0.0, 0.1, 0.2, 0.3])}
-    bias = {"a": torch.tensor([-9.0, -8.0, -1.0, -2.0]), "b": torch.tensor([5.0, 4.0, 3.0, 2.0])}
-    inf = float("inf")
-    assert fasp_scores(losses, bias, 0.5, over_model=False)["a"].tolist() == [inf, inf, -1, -2]
-    of_model = fasp_scores(losses, bias, 0.25, over_model=True)
-    assert of_model["a"].tolist() == [inf, inf, -1, -2]
-    assert of_model["b"].tolist() == [5, 4, 3, 2]
-
-
-def test_fasp_by_a_recipe_removes_the_head_that_carries_the_bias() -> None:
-    model = family("gpt2")
-    ids = CALIBRATION.sequences[0][None]
-
-    def bias(model: Any) -> float:
-        return float((logits(model, ids)[0, :, 5] - logits(model, ids)[0, :, 6]).abs().mean())
-
-    cut = fo.compress(model, "heads:0.25:fasp,gamma=0", calibration=CALIBRATION, bias=bias)
-    effects = knockout_effects(Dimensions(model), "heads", {"bias": bias})["bias"]
-    for block, kept in fo.record(cut).structure[0].kept.items():
-        gone = int(effects[block].argmin())
-        assert kept == ranges([unit for unit in range(4) if unit != gone])
-
-
-def test_fasp_that_protects_too_many_is_refused() -> None:
-    model = family("gpt2")
-    with pytest.raises(InputError, match=r"must remove no more than the 1 heads that may go, got 2 of 4"):
-        fo.compress(model, "heads:0.5:fasp,gamma=0.75", calibration=CALIBRATION, bias=lambda model: 0.0)
 
 
 def test_random_is_drawn_by_the_seed_and_by_the_block() -> None:

@@ -22,7 +22,7 @@ from fairopt.cli.export import export
 from fairopt.cli.frame import frame
 from fairopt.cli.gate import gate
 from fairopt.cli.opening import OwnCode, opened
-from fairopt.cli.options import AsJson, Calibration, Data, Length, Samples, Seed, calibration_file
+from fairopt.cli.options import AsJson, Calibration, Data, Length, Pairs, Samples, Seed, calibration_file, pair_gap
 from fairopt.cli.show import show
 from fairopt.cli.table import print_json, print_table
 from fairopt.errors import ExitCode
@@ -83,6 +83,7 @@ def compress(
         Path | None, typer.Option(help="Folder that keeps finished decoder blocks: run the same again to go on.")
     ] = None,
     statistics: Statistics = None,
+    pairs: Pairs = None,
     seed: Seed = 0,
 ) -> None:
     """Compress a model and save it as a Hugging Face folder.
@@ -106,7 +107,7 @@ def compress(
         from fairopt.models.loading import check_folder, local_folder
 
         folder = local_folder(base)
-        if folder is not None and looks_at_one_layer(parsed):
+        if folder is not None and pairs is None and looks_at_one_layer(parsed):
             from fairopt.compress.on_disk import compress_folder
 
             check_folder(folder)
@@ -119,7 +120,7 @@ def compress(
         loaded = load_model(base)
         texts = calibration_file(calibration, samples, length)
         run = partial(run_compress, loaded.model, parsed, tokenizer=loaded.tokenizer, seed=seed)
-        model = run(calibration=texts, resume=resume, statistics=statistics)
+        model = run(calibration=texts, resume=resume, statistics=statistics, bias=pair_gap(pairs, loaded))
         typer.echo(f"{out}: {save(model, out, loaded.tokenizer)}")
 
 

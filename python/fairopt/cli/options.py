@@ -9,6 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from fairopt.compress.calibration import CalibrationFile
+    from fairopt.compress.structure.pair_gap import PairGap
+    from fairopt.models.loading import LoadedModel
 
 Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
 Calibration = Annotated[
@@ -18,6 +20,12 @@ Calibration = Annotated[
 Samples = Annotated[int, typer.Option(min=1, help="Sequences taken from --calibration at most.")]
 Length = Annotated[
     int | None, typer.Option(min=1, help="Tokens of each; by default 512, or the model's positions if it has fewer.")
+]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help='JSON lines {"a": ..., "b": ...}: the bias of fasp is how differently they read.'
+    ),
 ]
 Data = Annotated[
     Path | None, typer.Option(envvar="FAIROPT_DATA", help="Folder with the benchmarks' data.", show_default=False)
@@ -34,3 +42,12 @@ def calibration_file(path: Path | None, samples: int, length: int | None) -> Cal
     from fairopt.compress.calibration import CalibrationFile
 
     return CalibrationFile(path, samples, length)
+
+
+def pair_gap(path: Path | None, loaded: LoadedModel) -> PairGap | None:
+    """What ``--pairs`` measures of a model."""
+    if path is None:
+        return None
+    from fairopt.compress.structure.pair_gap import read_pairs
+
+    return read_pairs(path, loaded.model, loaded.tokenizer)

@@ -92,7 +92,7 @@ def check_bias(steps: Iterable[Remove], bias: Measure | None) -> None:
     """Refuse the score ``fasp`` without a measure of bias, and a measure that nothing asks for."""
     asks = [str(step) for step in steps if step.score == "fasp"]
     if asks and bias is None:
-        raise InputError(f"compress: bias must be a function of a model for '{asks[0]}', got None")
+        raise InputError(f"compress: bias must be a function of a model for '{asks[0]}', got None (or --pairs FILE)")
     if bias is not None and not asks:
         raise InputError("compress: bias must go with a step that has the score fasp, got none")
 
