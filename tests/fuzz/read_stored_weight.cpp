@@ -75,7 +75,7 @@ void read(Bytes& bytes) {
   std::vector<float> values(static_cast<std::size_t>(layout.rows * layout.cols));
   dequantize(stored.view(), layout, values.data(), DType::kFloat32);
   dequantize(stored.view(), layout, values.data(), DType::kBFloat16);
-  if (!matmul_modes(layout.format).empty() && layout.cols > 0 && layout.rows > 0) read_packed(stored, bytes);
+  if (layout.cols > 0 && layout.rows > 0) read_packed(stored, bytes);
 }
 
 }  // namespace

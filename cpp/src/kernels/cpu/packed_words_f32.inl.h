@@ -38,9 +38,9 @@ struct TableWords {
   }
 };
 
-/// FP8. Sign, exponent and mantissa go to their places in fp32 at once: shifted there as signed numbers, whose copies of
-/// the sign are masked away. The exponent moves from bias 7 to 127 by a product, exact for subnormals too. The constants
-/// wait in memory, like those of IntegerCodes.
+/// FP8. Sign, exponent and mantissa go to their places in fp32 at once: shifted there as signed numbers, whose copies
+/// of the sign are masked away. The exponent moves from bias 7 to 127 by a product, exact for subnormals too. The
+/// constants wait in memory, like those of IntegerCodes.
 struct E4m3Words {
   static constexpr int kWords = 4;
   float kept[F32::kWidth], magnitude[F32::kWidth], nan[F32::kWidth], power[F32::kWidth];
