@@ -66,8 +66,7 @@ def packed_linear(
 ) -> torch.Tensor:
     """``x W^T + bias + lora_z lora_b^T`` with W [rows, k] packed.
 
-    A row of the result is the same bits whatever the other rows and the number of threads;
-in the integer modes also
+    A row of the result is the same bits whatever the other rows and the number of threads; in the integer modes also
     whatever the instruction set. A row of ``x`` that the mode cannot serve (it holds NaN, or a few of its values stand
     out so far that the others would drown in the rounding) is computed in a finer one: docs/formats.md has the rule.
     Differentiable in ``x``, ``bias``, ``lora_z`` and ``lora_b``; the gradient is that of the exact product.
@@ -155,7 +154,7 @@ def _linear_backward(ctx: Any, grad_y: torch.Tensor) -> tuple[torch.Tensor | Non
     packed, lora_z, lora_b = ctx.saved_tensors
     grad_x = grad_bias = grad_z = grad_b = None
     if ctx.needs_input_grad[0]:
-#float64 has no format of its own : its weights are the fp32 values, exactly.
+        # float64 has no format of its own: its weights are the fp32 values, exactly.
         dtype = torch.float32 if grad_y.dtype == torch.float64 else grad_y.dtype
         parts = unpack_weight(packed, ctx.format, ctx.block, ctx.rows, ctx.cols)
         weight = dequantize_blockwise(*parts, ctx.format, ctx.block, ctx.cols, dtype)
