@@ -116,7 +116,7 @@ def ours(base: Any, recipe: str, dtype: torch.dtype, mode: str | None = None) ->
     found = [module for module in model.modules() if isinstance(module, QuantizedLinear)]
     fo.nn.set_matmul_mode(model, mode)
     bits = 8 * sum(m.packed.numel() for m in found) / sum(m.in_features * m.out_features for m in found)
-    arithmetic = f"{found[0].mode}, {_text(dtype)}"
+    arithmetic = f"{found[0].mode_for(dtype)}, {_text(dtype)}"
 
     def dense_weight(path: str) -> torch.Tensor:
         return model.get_submodule(path).dense_weight().double()

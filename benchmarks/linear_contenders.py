@@ -50,14 +50,15 @@ def ours(weight: torch.Tensor, formats: list[tuple[str, int]]) -> Iterator[Conte
         packed = ops.pack_weight(*tensors, format, block, cols)
         more = rotation(packed.numel()) - 1
         copies = [packed, *(ops.pack_weight(*tensors, format, block, cols) for _ in range(more))]
-        for mode in ops.matmul_modes(format):
+        arithmetics = [(mode, torch.float32) for mode in ops.matmul_modes(format)]
+        for mode, dtype in [("exact", torch.bfloat16), *arithmetics]:
 
             def layer(packed: torch.Tensor, format: str = format, block: int = block, mode: str = mode) -> Layer:
                 return lambda x: torch.ops.fairopt.packed_linear.default(x, packed, None, format, block, rows, mode)
 
             yield Contender(
-                f"fairopt {format} b{block} {mode}",
-                torch.float32,
+                f"fairopt {format} b{block} {mode} {'bf16' if dtype == torch.bfloat16 else 'fp32'}",
+                dtype,
                 [layer(p) for p in copies],
                 packed.numel(),
                 values,

@@ -27,8 +27,8 @@ std::vector<std::string> modes(const std::string& format) {
   return names;
 }
 
-std::string default_mode(const std::string& format) {
-  return std::string(name(default_matmul_mode(parse_format(format, "default_matmul_mode"))));
+std::string default_mode(const std::string& format, bool bf16) {
+  return std::string(name(default_matmul_mode(parse_format(format, "default_matmul_mode"), bf16)));
 }
 
 std::vector<float> dynamic_map_values() {
@@ -46,7 +46,10 @@ void bind_format(pybind11::module_& m) {
   m.def("format_names", &format_names, "Of all formats that the kernels know.");
   m.def("dynamic_map", &dynamic_map_values, "The 256 values of bitsandbytes' signed dynamic map, ascending.");
   m.def("matmul_modes", &modes, "format"_a, "The arithmetics in which packed weights of a format can be multiplied.");
-  m.def("default_matmul_mode", &default_mode, "format"_a, "a24 for integer codes where the CPU has VNNI, else exact.");
+  m.def(
+      "default_matmul_mode", &default_mode, "format"_a, "bf16"_a = false,
+      "The fastest mode as accurate as fp32 for x in fp32 or bf16: a24 for integer codes where the CPU has VNNI, but\n"
+      "exact in bf16 where it has AVX-512 BF16; else exact.");
 }
 
 }  // namespace fairopt::bindings

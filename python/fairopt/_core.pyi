@@ -280,9 +280,10 @@ def cuda_status() -> str:
     'built, not usable: ...'. Opens libfairopt_cuda.so, which lies beside this module or where FAIROPT_CUDA_LIB says.
     """
 
-def default_matmul_mode(format: str) -> str:
+def default_matmul_mode(format: str, bf16: bool = False) -> str:
     """
-    a24 for integer codes where the CPU has VNNI, else exact.
+    The fastest mode as accurate as fp32 for x in fp32 or bf16: a24 for integer codes where the CPU has VNNI, but
+    exact in bf16 where it has AVX-512 BF16; else exact.
     """
 
 def dequantize_blockwise(

@@ -69,7 +69,8 @@ def _instruction_sets() -> str:
 def _products() -> str:
     from fairopt import _core
 
-    return ", ".join(f"{format} {_core.default_matmul_mode(format)}" for format in ("int4_sym", "int8", "nf4", "fp4"))
+    chosen = {format: _core.default_matmul_mode(format) for format in ("int4_sym", "int8", "nf4", "fp4")}
+    return ", ".join(f"{f} {mode} (bf16: {_core.default_matmul_mode(f, True)})" for f, mode in chosen.items())
 
 
 def _operators() -> str:

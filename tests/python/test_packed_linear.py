@@ -101,6 +101,23 @@ def test_a_row_is_the_same_bits_in_every_batch(format: str, mode: str) -> None:
         assert torch.equal(ops.packed_linear(x[-m:], packed, None, format, 32, 70, mode), alone[-m:])
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_exact_products_of_bf16_are_those_of_the_same_values_in_fp32(format: str) -> None:
+    packed, x = pack(quantized(normal(70, 133), format, 32), 133), normal(9, 133, dtype=torch.bfloat16)
+    y = ops.packed_linear(x.float(), packed, None, format, 32, 70, "exact")
+    assert torch.equal(ops.packed_linear(x, packed, None, format, 32, 70, "exact"), y.bfloat16())
+
+
+def test_a_layer_takes_the_default_of_the_type_of_x_unless_a_mode_is_set() -> None:
+    layer = QuantizedLinear.from_weight(normal(8, 32), None, "int4_sym", 32)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        assert layer.mode_for(dtype) == ops.default_matmul_mode("int4_sym", dtype)
+    assert ops.default_matmul_mode("int4_sym", torch.bfloat16) in (layer.mode, "exact")
+    assert ops.default_matmul_mode("nf4", torch.bfloat16) == "exact"
+    layer.mode = "a8"
+    assert layer.mode_for(torch.bfloat16) == layer.mode == "a8"
+
+
 @pytest.mark.parametrize(
     ("format", "mode"),
     [

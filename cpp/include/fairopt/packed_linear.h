@@ -12,7 +12,7 @@ namespace fairopt {
 
 /// The arithmetic of a product with quantised weights. docs/formats.md has the error bound of each.
 enum class MatmulMode : std::uint8_t {
-  kExact,  ///< fp32 activations, one FMA a weight
+  kExact,  ///< fp32 activations, one FMA a weight, or pairs of bf16 to the same bits where x and the CPU have them
   kA8,     ///< activations rounded to 8 bits a block, exact integer sums
   kA16,    ///< 16 bits
   kA24,    ///< 24 bits: the accuracy of fp32
@@ -25,8 +25,9 @@ std::string_view name(MatmulMode mode);
 MatmulMode parse_matmul_mode(std::string_view name, const char* op = "parse_matmul_mode");
 /// The modes that packed weights of a format can be multiplied in.
 std::vector<MatmulMode> matmul_modes(Format format);
-/// kA24 for integer codes where the CPU has VNNI, else kExact.
-MatmulMode default_matmul_mode(Format format);
+/// The fastest one as accurate as fp32. For integer codes kA24 where the CPU has VNNI, but where x is `bf16` kExact if it
+/// has AVX-512 BF16 too; else kExact.
+MatmulMode default_matmul_mode(Format format, bool bf16 = false);
 
 /// Bytes of the packed form: whole tiles of 64 rows, each with its scales and zero points.
 /// Codes of 2 and 3 bits take 4 there, those of 5 and 6 bits 8. Throws std::invalid_argument when the layout cannot be.

@@ -2,6 +2,7 @@
 
 #include "fairopt/cpu_capability.h"
 #include "fairopt/packed_linear.h"
+#include "kernels/cpu/table.h"
 #include "kernels/packed_format.h"
 #include "kernels/require.h"
 
@@ -29,9 +30,10 @@ std::vector<MatmulMode> matmul_modes(Format format) {
   return {MatmulMode::kExact, MatmulMode::kA8, MatmulMode::kA16, MatmulMode::kA24};
 }
 
-MatmulMode default_matmul_mode(Format format) {
+MatmulMode default_matmul_mode(Format format, bool bf16) {
   const bool integers = kernels::packed_codes(format).codebook == nullptr;
-  return integers && has_vnni() ? MatmulMode::kA24 : MatmulMode::kExact;
+  const bool pairs = bf16 && kernels::table().bf16 != nullptr;
+  return integers && has_vnni() && !pairs ? MatmulMode::kA24 : MatmulMode::kExact;
 }
 
 }  // namespace fairopt

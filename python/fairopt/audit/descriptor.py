@@ -145,7 +145,8 @@ def _versions() -> dict[str, str]:
     libraries = {name: metadata.version(name) for name in ("torch", "transformers")}
     # How products with quantised weights are computed depends on the processor (docs/formats.md), and with it their
     # last bits.
-    products = ", ".join(f"{format} {_core.default_matmul_mode(format)}" for format in ("int4_sym", "nf4"))
+    chosen = {format: _core.default_matmul_mode(format) for format in ("int4_sym", "nf4")}
+    products = ", ".join(f"{f} {mode} (bf16: {_core.default_matmul_mode(f, True)})" for f, mode in chosen.items())
     return {"fairopt": fairopt.__version__, "products": products, **libraries}
 
 

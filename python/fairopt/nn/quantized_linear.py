@@ -70,6 +70,7 @@ class QuantizedLinear(StoredLinear):
         self.format, self.block, self.rotated = format, block, rotated
         self._mode: str | None = None
         self._default_mode = ops.default_matmul_mode(format)
+        self._default_bf16_mode = ops.default_matmul_mode(format, torch.bfloat16)
         # The ops themselves say which shapes and types they store, without computing.
         like = torch.empty(out_features, in_features, device="meta")
         stored = dict(zip(_ROWS, ops.quantize_blockwise(like, format, block), strict=True))
@@ -190,8 +191,11 @@ class QuantizedLinear(StoredLinear):
 
     @property
     def mode(self) -> str:
-        """The arithmetic of the CPU product: ``exact``, ``a24``, ``a16``, ``a8`` or ``i16`` (docs/formats.md)."""
-        return self._mode or self._default_mode
+        """The arithmetic of the CPU product: ``exact``, ``a24``, ``a16``, ``a8`` or ``i16`` (docs/formats.md).
+
+        Unless one is set, that of ``x`` in fp32; :meth:`mode_for` has the others.
+        """
+        return self.mode_for(torch.float32)
 
     @mode.setter
     def mode(self, mode: str | None) -> None:
@@ -199,6 +203,10 @@ class QuantizedLinear(StoredLinear):
         if mode is not None and mode not in known:
             raise InputError(f"QuantizedLinear: mode must be one of {', '.join(known)} for {self.format}, got {mode!r}")
         self._mode = mode
+
+    def mode_for(self, dtype: torch.dtype) -> str:
+        """The arithmetic for ``x`` of this type: the one that is set, else the default of this machine."""
+        return self._mode or (self._default_bf16_mode if dtype == torch.bfloat16 else self._default_mode)
 
     def dense_weight(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """The weight [out_features, in_features] that the codes say: the fp32 value, rounded once to ``dtype``."""
@@ -240,10 +248,8 @@ class QuantizedLinear(StoredLinear):
         if self.order is not None:
             x = x.index_select(-1, self.order)
         if self.packed is not None and x.dtype != torch.float64:
-            rows = self.out_features
-            return ops.packed_linear(
-                x, self.packed, self.bias, self.format, self.block, rows, self.mode, lora_z, lora_b
-            )
+            rows, mode = self.out_features, self.mode_for(x.dtype)
+            return ops.packed_linear(x, self.packed, self.bias, self.format, self.block, rows, mode, lora_z, lora_b)
         on_cuda = x.is_cuda and self._mode in ("a8", "a16", "a24")  # the others are chosen for the CPU
         mode = self._mode if on_cuda and self._mode is not None else "exact"
         y = ops.quantized_linear(x, *self.rows(), self.bias, self.format, self.block, mode)

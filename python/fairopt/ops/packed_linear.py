@@ -22,9 +22,13 @@ def matmul_modes(format: str) -> tuple[str, ...]:
     return tuple(_core.matmul_modes(format))
 
 
-def default_matmul_mode(format: str) -> str:
-    """``a24`` for integer codes where the CPU has AVX-512 VNNI, else ``exact``."""
-    return _core.default_matmul_mode(format)
+def default_matmul_mode(format: str, dtype: torch.dtype = torch.float32) -> str:
+    """The fastest mode as accurate as fp32 for ``x`` of this type.
+
+    ``a24`` for integer codes where the CPU has AVX-512 VNNI, but ``exact`` for bfloat16 where it has AVX-512 BF16: two
+    products an instruction, to the bits of two fused multiply-adds. Else ``exact``.
+    """
+    return _core.default_matmul_mode(format, dtype == torch.bfloat16)
 
 
 def pack_weight(
