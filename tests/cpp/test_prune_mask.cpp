@@ -22,6 +22,18 @@ std::vector<float> tied(std::int64_t n, std::uint64_t seed) {
 
 std::int32_t key_of(float value) { return std::bit_cast<std::int32_t>(std::fabs(value)); }
 
+std::vector<std::int32_t> keys_of(const std::vector<float>& score) {
+  std::vector<std::int32_t> keys(score.size());
+  std::transform(score.begin(), score.end(), keys.begin(), key_of);
+  return keys;
+}
+
+std::int32_t largest_key(const std::vector<float>& score) {
+  std::int32_t largest = 0;
+  for (const float value : score) largest = std::max(largest, key_of(value));
+  return largest;
+}
+
 std::vector<float> any_norms(std::int64_t cols) {
   std::vector<float> norms = weights(cols, 5);
   for (float& norm : norms) norm = std::fabs(norm);
@@ -147,46 +159,68 @@ TEST_CASE("prune_mask: every level keeps above the threshold and prunes the firs
         expected_ties -= k == key && expected_ties > 0;
         expected_mask.push_back(!pruned);
       }
-      level->mask_above(score.data(), n, key, &ties, mask.data());
+      level->mask_above(keys_of(score).data(), n, key, &ties, mask.data());
       REQUIRE(mask == expected_mask);
       REQUIRE(ties == expected_ties);
     }
   }
 }
 
-TEST_CASE("prune_mask: every level masks above a bracket and collects what lies in it", "[prune_mask]") {
-  for (const std::int64_t n : {0, 1, 15, 16, 17, 33, 1000}) {
+TEST_CASE("prune_mask: every level cuts at a guess and collects what lies in the bracket", "[prune_mask]") {
+  for (const std::int64_t n : {0, 1, 15, 16, 17, 33, 64, 100, 4096, 9000}) {
     const std::vector<float> score = tied(n, 7);
-    const kernels::KeyBracket brackets[] = {
-        {key_of(0.02f), key_of(0.06f)}, {key_of(0.02f), key_of(0.02f)}, {-1, 0x7fffffff}, {-1, 0}};
+    const std::int32_t two = key_of(0.02f), four = key_of(0.04f), six = key_of(0.06f), most = 0x7fffffff;
+    const kernels::KeyBracket brackets[] = {{two, four, six}, {two, two, six}, {two, six, six}, {two, two, two},
+                                            {0, four, most},  {0, 0, 1},       {six, six, 0}};
     for (const kernels::KeyBracket bracket : brackets) {
       std::vector<std::uint8_t> expected;
-      std::vector<std::int32_t> expected_keys, expected_places;
+      std::vector<std::int32_t> expected_keys;
+      std::vector<std::uint16_t> expected_places;
+      std::int64_t not_below = 0;
       for (std::int64_t i = 0; i < n; ++i) {
         const std::int32_t key = key_of(score[static_cast<std::size_t>(i)]);
-        expected.push_back(key > bracket.low);
-        if (key <= bracket.low || key >= bracket.high) continue;
+        expected.push_back(key >= bracket.cut);
+        not_below += key >= bracket.low;
+        if (key < bracket.low || key >= bracket.high) continue;
         expected_keys.push_back(key);
-        expected_places.push_back(static_cast<std::int32_t>(70 + i));
+        expected_places.push_back(static_cast<std::uint16_t>(70 + i));
       }
       for (const kernels::KernelTable* level : runnable_levels()) {
-        CAPTURE(level->name, n, bracket.low, bracket.high);
+        CAPTURE(level->name, n, bracket.low, bracket.cut, bracket.high);
         std::vector<std::uint8_t> mask(score.size(), 0xcc);
-        std::vector<std::int32_t> keys(static_cast<std::size_t>(n + kernels::kVectorPadding)), places = keys;
+        std::vector<std::int32_t> keys(score.size());
+        std::vector<std::uint16_t> places(score.size());
         const kernels::BracketCounts got =
-            level->mask_above_bracket(score.data(), n, bracket, mask.data(), 70, {keys.data(), places.data()});
+            level->mask_and_collect(score.data(), n, bracket, mask.data(), 70, {keys.data(), places.data()});
         keys.resize(static_cast<std::size_t>(got.between));
         places.resize(static_cast<std::size_t>(got.between));
-        REQUIRE(mask == expected);
-        REQUIRE(keys == expected_keys);
-        REQUIRE(places == expected_places);
-        REQUIRE(got.above_low == std::count(expected.begin(), expected.end(), 1));
-        REQUIRE(level->count_scores_at(score.data(), n, bracket.low) ==
-                std::count_if(score.begin(), score.end(), [&](float x) { return key_of(x) == bracket.low; }));
-        for (const std::int32_t limit : {-1, 0, key_of(0.04f), 0x7fffffff}) {
+        const bool equal = mask == expected && keys == expected_keys && places == expected_places;
+        REQUIRE(equal);
+        REQUIRE(got.not_below == not_below);
+        REQUIRE(got.largest == largest_key(score));
+        for (const std::int32_t limit : {-1, 0, four, most}) {
           const auto below = std::count_if(keys.begin(), keys.end(), [&](std::int32_t key) { return key < limit; });
           REQUIRE(level->count_below(keys.data(), got.between, limit) == below);
         }
+      }
+    }
+  }
+}
+
+TEST_CASE("prune_mask: every level makes the keys of magnitudes, and the largest, NaN included", "[prune_mask]") {
+  for (const std::int64_t n : {0, 1, 15, 16, 17, 33, 1000}) {
+    std::vector<float> values = weights(n, 7), norms = any_norms(n + 1);
+    if (n > 2) values[2] = std::numeric_limits<float>::quiet_NaN();
+    if (n > 16) values[16] = -std::numeric_limits<float>::infinity();
+    for (const kernels::KernelTable* level : runnable_levels()) {
+      for (const float* factors : std::initializer_list<const float*>{nullptr, norms.data() + 1}) {
+        CAPTURE(level->name, n);
+        std::vector<float> score = values;
+        for (std::size_t i = 0; factors != nullptr && i < score.size(); ++i) score[i] = values[i] * factors[i];
+        std::vector<std::int32_t> keys(score.size());
+        REQUIRE(level->magnitude_keys(values.data(), factors, n, keys.data()) == largest_key(score));
+        const bool equal = keys == keys_of(score);
+        REQUIRE(equal);
       }
     }
   }
@@ -235,7 +269,7 @@ TEST_CASE("prune_mask_n_of_m: every n of every m, on every level", "[prune_mask]
         for (const kernels::KernelTable* level : runnable_levels()) {
           CAPTURE(level->name);
           std::fill(mask.begin(), mask.end(), std::uint8_t{0xcc});
-          level->n_of_m(score.data(), rows * cols, n, m, mask.data());
+          REQUIRE(level->n_of_m(score.data(), rows * cols, n, m, mask.data()) == largest_key(score));
           REQUIRE(mask == expected);
         }
       }

@@ -39,13 +39,6 @@ void require_finite(const char* op, const PruneScores& scores, const std::string
   require(bad == 0, op, "score{} must be finite, got {} NaN or infinite values", which, bad);
 }
 
-/// For what one thread of a loop does alone.
-class CallingThread final : public Executor {
- public:
-  int threads() const override { return 1; }
-  void parallel_for(std::int64_t begin, std::int64_t end, std::int64_t, const Body& body) override { body(begin, end); }
-};
-
 }  // namespace
 
 void prune_mask(const PruneScores& scores, std::int64_t prune, std::uint8_t* mask, Executor& executor) {
@@ -64,12 +57,7 @@ void prune_mask_rows(const PruneScores& scores, std::int64_t prune, std::uint8_t
   require(prune >= 0 && prune <= scores.cols, op, "prune must be in [0, {}], got {}", scores.cols, prune);
   std::atomic<std::int64_t> met = 0;
   executor.parallel_for(0, scores.rows, 1, [&](std::int64_t first, std::int64_t last) {
-    CallingThread here;
-    std::int64_t found = 0;
-    for (; first < last; ++first) {
-      kernels::mask_smallest(ScoreChunks(scores, first), prune, {&mask, 1}, {&found, 1}, here);
-    }
-    met += found;
+    met += kernels::mask_smallest_of_rows(scores, first, last, prune, mask);
   });
   require_finite(op, scores, "", met, executor);
 }
@@ -101,8 +89,7 @@ void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* ma
     std::int64_t found = 0;
     for (; first < last; ++first) {
       chunks.for_each_run(chunks[first], [&](const ScoreRun& run) {
-        kernels::table().n_of_m(run.scores, run.count, n, m, mask + run.first);
-        found += kernels::table().count_nonfinite(run.scores, run.count);
+        found += kernels::table().n_of_m(run.scores, run.count, n, m, mask + run.first) > kernels::kLargestFinite;
       });
     }
     met += found;

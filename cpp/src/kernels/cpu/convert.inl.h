@@ -3,7 +3,10 @@
 template <F32 (*kLoad)(const std::uint16_t*)>
 void widen(const std::uint16_t* in, std::int64_t n, float* out) {
   std::int64_t i = 0;
-  for (; i + F32::kWidth <= n; i += F32::kWidth) store(out + i, kLoad(in + i));
+  for (; i + F32::kWidth <= n; i += F32::kWidth) {
+    prefetch_stream(in + i);
+    store(out + i, kLoad(in + i));
+  }
   if (i == n) return;
   std::uint16_t lanes[F32::kWidth] = {};
   for (std::int64_t j = i; j < n; ++j) lanes[j - i] = in[j];

@@ -1,93 +1,144 @@
-// Masks by magnitude. The key of a score is the bits of |score|: as integers they sort like the magnitudes.
+// Masks by magnitude. The key of a score is the bits of |score|: as integers they sort like the magnitudes. Scores are
+// taken 64 at a time, and their masks are words of 64 bits.
 
 inline I32 keys(F32 score) { return as_int(abs(score)); }
-constexpr std::int32_t kNoKey = -2147483647 - 1;
 
-// The keys of a vector of scores of which `left` are there; the others are `none`.
-inline I32 keys_or(const float* score, std::int64_t left, std::int32_t none) {
-  if (left >= F32::kWidth) return keys(load(score));
-  const int n = static_cast<int>(left);
-  return select(splat(n) > lane_indices(), keys(load_first(score, n)), splat(none));
+// The next 64 scores or keys, of which `left` are there; zeros, in `room`, follow the last.
+template <class T>
+inline const T* next_64(const T* from, std::int64_t left, T* room) {
+  for (int line = 0; line < 64; line += 16) prefetch_stream(from + line);
+  if (left >= 64) return from;
+  for (int i = 0; i < 64; ++i) room[i] = i < left ? from[i] : 0;
+  return room;
 }
-inline void store_bits_first(std::uint8_t* p, std::uint64_t bits, std::int64_t n) {
-  if (n >= 64) return store_bits(p, bits);
-  for (std::int64_t i = 0; i < n; ++i) p[i] = bits >> i & 1;
+// Those bits of a word that belong to a score.
+inline std::uint64_t first_bits(std::uint64_t word, std::int64_t left) {
+  return left >= 64 ? word : word & ((std::uint64_t{1} << left) - 1);
+}
+inline std::uint64_t word_bits(Mask lanes, int first) { return std::uint64_t{lane_bits(lanes)} << first; }
+
+inline void store_mask(std::uint8_t* mask, std::uint64_t kept, std::int64_t left) {
+  if (left >= 64) return store_bits(mask, kept);
+  for (std::int64_t i = 0; i < left; ++i) mask[i] = kept >> i & 1;
 }
 
 void multiply(const float* a, const float* b, std::int64_t n, float* out) {
   std::int64_t i = 0;
-  for (; i + F32::kWidth <= n; i += F32::kWidth) store(out + i, load(a + i) * load(b + i));
+  for (; i + F32::kWidth <= n; i += F32::kWidth) {
+    prefetch_stream(a + i);
+    store(out + i, load(a + i) * load(b + i));
+  }
   for (; i < n; ++i) out[i] = a[i] * b[i];
 }
 
-// Keeps what lies above bracket.low, and collects the keys in the bracket with their places, `first` that of score[0].
-BracketCounts mask_above_bracket(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
-                                 std::int64_t first, BracketedKeys found) {
-  const I32 low = splat(bracket.low), high = splat(bracket.high);
-  I32 place = lane_indices() + splat(static_cast<std::int32_t>(first));
-  BracketCounts counts{};
-  for (std::int64_t i = 0; i < n; i += 64) {
-    std::uint64_t kept = 0;
-    for (int lane = 0; lane < 64 && i + lane < n; lane += F32::kWidth) {
-      const I32 key = keys_or(score + i + lane, n - i - lane, kNoKey);
-      const Mask above = key > low, inside = above & (high > key);
-      store_where(found.places + counts.between, inside, place);
-      counts.between += store_where(found.keys + counts.between, inside, key);
-      place = place + splat(F32::kWidth);
-      kept |= std::uint64_t{lane_bits(above)} << lane;
-    }
-    counts.above_low += __builtin_popcountll(kept);
-    store_bits_first(mask + i, kept, n - i);
+// Returns the largest key; norms are null, or the factors of the values.
+std::int32_t magnitude_keys(const float* values, const float* norms, std::int64_t n, std::int32_t* key) {
+  const auto keys_at = [&](std::int64_t i, int lanes) {
+    const bool whole = lanes == F32::kWidth;
+    const F32 value = whole ? load(values + i) : load_first(values + i, lanes);
+    if (norms == nullptr) return keys(value);
+    return keys(value * (whole ? load(norms + i) : load_first(norms + i, lanes)));
+  };
+  I32 largest = splat(0);
+  std::int64_t i = 0;
+  for (; i + F32::kWidth <= n; i += F32::kWidth) {
+    prefetch_stream(values + i);
+    const I32 own = keys_at(i, F32::kWidth);
+    largest = max(largest, own);
+    store_i32(key + i, own);
   }
+  if (i < n) {
+    std::int32_t lanes[F32::kWidth];
+    const I32 own = keys_at(i, static_cast<int>(n - i));
+    largest = max(largest, own);
+    store_i32(lanes, own);
+    for (std::int64_t j = i; j < n; ++j) key[j] = lanes[j - i];
+  }
+  return reduce_max(largest);
+}
+
+// Keeps what is not below bracket.cut, and collects the keys in the bracket with their places, `first` that of
+// score[0].
+BracketCounts mask_and_collect(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
+                               std::int64_t first, BracketedKeys found) {
+  constexpr std::int64_t kSpan = 4096;  // what was read is in the first cache when its keys are collected
+  const I32 low = splat(bracket.low - 1), cut = splat(bracket.cut - 1), high = splat(bracket.high);
+  I32 largest = splat(0);
+  BracketCounts counts{};
+  for (std::int64_t begin = 0; begin < n; begin += kSpan) {
+    const std::int64_t end = n - begin < kSpan ? n : begin + kSpan;
+    std::uint64_t
+        words[kSpan / 64];  // those with keys in the bracket: few, and a branch at each would be guessed wrong
+    std::int64_t starts[kSpan / 64];
+    int used = 0;
+    for (std::int64_t i = begin; i < end; i += 64) {
+      float room[64];
+      const float* at = next_64(score + i, n - i, room);
+      std::uint64_t kept = 0, inside = 0;
+      for (int lane = 0; lane < 64; lane += F32::kWidth) {
+        const I32 key = keys(load(at + lane));
+        largest = max(largest, key);
+        kept |= word_bits(key > cut, lane);
+        inside |= word_bits((key > low) & (high > key), lane);
+      }
+      inside = first_bits(inside, n - i);
+      counts.not_below += __builtin_popcountll(first_bits(kept, n - i) | inside);
+      store_mask(mask + i, kept, n - i);
+      words[used] = inside;
+      starts[used] = i;
+      used += inside != 0;
+    }
+    for (int i = 0; i < used; ++i) {
+      for (; words[i] != 0; words[i] &= words[i] - 1) {
+        const std::int64_t place = starts[i] + __builtin_ctzll(words[i]);
+        std::int32_t bits;
+        __builtin_memcpy(&bits, score + place, sizeof bits);
+        found.keys[counts.between] = bits & 0x7fffffff;
+        found.places[counts.between++] = static_cast<std::uint16_t>(first + place);
+      }
+    }
+  }
+  counts.largest = reduce_max(largest);
   return counts;
 }
 
 std::int64_t count_below(const std::int32_t* keys, std::int64_t n, std::int32_t limit) {
-  I32 below = splat(0);
+  const I32 above = splat(limit);
+  I32 below[4] = {splat(0), splat(0), splat(0), splat(0)};
   std::int64_t i = 0, rest = 0;
-  for (; i + F32::kWidth <= n; i += F32::kWidth) below = increment(below, splat(limit) > load_i32(keys + i));
-  for (; i < n; ++i) rest += keys[i] < limit;
-  return sum(below) + rest;
-}
-
-std::int64_t count_scores_at(const float* score, std::int64_t n, std::int32_t wanted) {
-  I32 found = splat(0);
-  for (std::int64_t i = 0; i < n; i += F32::kWidth) {
-    found = increment(found, keys_or(score + i, n - i, kNoKey) == splat(wanted));
+  for (; i + 4 * F32::kWidth <= n; i += 4 * F32::kWidth) {
+    for (int j = 0; j < 4; ++j) below[j] = increment(below[j], above > load_i32(keys + i + j * F32::kWidth));
   }
-  return sum(found);
+  for (; i < n; ++i) rest += keys[i] < limit;
+  return sum(below[0] + below[1] + (below[2] + below[3])) + rest;
 }
 
-// Keeps what lies above the threshold key, and what equals it once the first *ties of those are pruned.
-void mask_above(const float* score, std::int64_t n, std::int32_t threshold, std::int64_t* ties, std::uint8_t* mask) {
-  const I32 limit = splat(threshold);
-  for (std::int64_t i = 0; i < n; i += F32::kWidth) {
-    const int lanes = n - i < F32::kWidth ? static_cast<int>(n - i) : F32::kWidth;
-    const I32 key = keys(lanes == F32::kWidth ? load(score + i) : load_first(score + i, lanes));
-    const I32 keep = increment(splat(0), key > limit);
-    if (lanes == F32::kWidth) {
-      store_u8(mask + i, keep);
-    } else {
-      store_u8_first(mask + i, keep, lanes);
+// Keeps what lies above a key, and what equals it once the first *ties of those are pruned.
+void mask_above(const std::int32_t* keys, std::int64_t n, std::int32_t key, std::int64_t* ties, std::uint8_t* mask) {
+  const I32 limit = splat(key);
+  for (std::int64_t i = 0; i < n; i += 64) {
+    std::int32_t room[64];
+    const std::int32_t* at = next_64(keys + i, n - i, room);
+    std::uint64_t above = 0, equal = 0;
+    for (int lane = 0; lane < 64; lane += F32::kWidth) {
+      const I32 own = load_i32(at + lane);
+      above |= word_bits(own > limit, lane);
+      equal |= word_bits(own == limit, lane);
     }
-    if (count(key == limit) == 0) continue;
-    for (int lane = 0; lane < lanes; ++lane) {
-      std::int32_t bits;
-      __builtin_memcpy(&bits, score + i + lane, sizeof bits);
-      if ((bits & 0x7fffffff) != threshold) continue;
-      mask[i + lane] = *ties == 0;
-      *ties -= *ties != 0;
-    }
+    for (equal = first_bits(equal, n - i); equal != 0 && *ties > 0; --*ties) equal &= equal - 1;
+    store_mask(mask + i, above | equal, n - i);
   }
 }
 
 // A value is kept if fewer than n of its group beat it: by magnitude, among equals by the higher index.
-void n_of_m_scalar(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+std::int32_t n_of_m_scalar(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+  std::int32_t largest = 0;
   for (std::int64_t first = 0; first < count; first += m) {
     std::int32_t key[32];
     for (int i = 0; i < m; ++i) {
       __builtin_memcpy(&key[i], score + first + i, sizeof key[i]);
       key[i] &= 0x7fffffff;
+      if (key[i] > largest) largest = key[i];
     }
     for (int i = 0; i < m; ++i) {
       int better = 0;
@@ -95,19 +146,22 @@ void n_of_m_scalar(const float* score, std::int64_t count, int n, int m, std::ui
       mask[first + i] = better < n;
     }
   }
+  return largest;
 }
 
 // A group a lane: value i of every group meets value j of its own.
-void n_of_m_across(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+std::int32_t n_of_m_across(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
   const std::int64_t step = std::int64_t{F32::kWidth} * m;
   std::int32_t places[F32::kWidth];
   for (int lane = 0; lane < F32::kWidth; ++lane) places[lane] = lane * m;
   const I32 starts = load_i32(places);
+  I32 largest = splat(0);
   for (; count >= step; count -= step, score += step, mask += step) {
     I32 key[32], better[32];
     for (int i = 0; i < m; ++i) {
       key[i] = keys(gather(score, starts + splat(i)));
       better[i] = splat(0);
+      largest = max(largest, key[i]);
     }
     for (int i = 1; i < m; ++i) {
       for (int j = 0; j < i; ++j) {
@@ -121,32 +175,87 @@ void n_of_m_across(const float* score, std::int64_t count, int n, int m, std::ui
       for (int lane = 0; lane < F32::kWidth; ++lane) mask[lane * m + i] = kept >> lane & 1;
     }
   }
-  n_of_m_scalar(score, count, n, m, mask);
+  const std::int32_t rest = n_of_m_scalar(score, count, n, m, mask), here = reduce_max(largest);
+  return rest > here ? rest : here;
 }
 
-// Where groups fill vectors: compares each lane with the other m - 1 of its group by rotating the group.
-void n_of_m_rotating(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
-  I32 rotation[F32::kWidth], later[F32::kWidth];  // lane that comes to lie here; 1 where it comes from the right
-  const I32 lane = lane_indices(), within = splat(m - 1);
-  for (int d = 1; d < m; ++d) {
-    const I32 place = (lane + splat(d)) & within;
-    rotation[d] = (lane - (lane & within)) | place;
-    later[d] = increment(splat(0), place > (lane & within));
+// Bit i of a word belongs to value i of 64, in groups of kM. Each group turned by d: bit i comes from bit i - d.
+template <int kM>
+inline std::uint64_t turn(std::uint64_t word, int d) {
+  const std::uint64_t ones = ~std::uint64_t{0} / ((std::uint64_t{1} << kM) - 1), low = ones * ((1u << d) - 1);
+  return (word << d & ~low) | (word >> (kM - d) & low);
+}
+
+// A number for each bit of words, its digits in as many words.
+template <int kDigits>
+struct BitCounts {
+  std::uint64_t digits[kDigits];
+
+  std::uint64_t below(int n) const {  // n in [1, 2^kDigits]
+    std::uint64_t less = 0, equal = ~std::uint64_t{0};
+    for (int i = kDigits - 1; i >= 0; --i) {
+      const std::uint64_t digit = (n - 1) >> i & 1 ? ~std::uint64_t{0} : 0;
+      less |= equal & digit & ~digits[i];
+      equal &= ~(digit ^ digits[i]);
+    }
+    return less | equal;
   }
-  for (std::int64_t i = 0; i < count; i += F32::kWidth) {
-    const int lanes = count - i < F32::kWidth ? static_cast<int>(count - i) : F32::kWidth;
-    const I32 key = keys_or(score + i, lanes, 0);
-    I32 better = splat(0);
-    for (int d = 1; d < m; ++d) better = increment(better, permute(key, rotation[d]) > key - later[d]);
-    const I32 keep = increment(splat(0), splat(n) > better);
-    if (lanes == F32::kWidth) {
-      store_u8(mask + i, keep);
-    } else {
-      store_u8_first(mask + i, keep, lanes);
+};
+
+// How many of 2^kDigits - 1 words have a bit: the counts of two halves, added, and the last word as the first carry.
+template <int kDigits>
+inline BitCounts<kDigits> count_words(const std::uint64_t* words) {
+  BitCounts<kDigits> sum;
+  std::uint64_t carry = words[(1 << kDigits) - 2];
+  if constexpr (kDigits > 1) {
+    const auto a = count_words<kDigits - 1>(words), b = count_words<kDigits - 1>(words + (1 << (kDigits - 1)) - 1);
+    for (int i = 0; i < kDigits - 1; ++i) {
+      const std::uint64_t one = a.digits[i] ^ b.digits[i];
+      sum.digits[i] = one ^ carry;
+      carry = (a.digits[i] & b.digits[i]) | (one & carry);
     }
   }
+  sum.digits[kDigits - 1] = carry;
+  return sum;
 }
 
-void n_of_m(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
-  (F32::kWidth % m == 0 ? n_of_m_rotating : n_of_m_across)(score, count, n, m, mask);
+// Where groups fill vectors: each lane meets the next d of its group, d up to kM / 2. The rest follows, turned and
+// negated: of two values exactly one beats the other.
+template <int kLogM>
+std::int32_t n_of_m_words(const float* score, std::int64_t count, int n, std::uint8_t* mask) {
+  constexpr int kM = 1 << kLogM, kHalf = kM / 2;
+  I32 rotation[kHalf], later[kHalf];  // the lane that is met; 1 where its index is the higher one
+  const I32 lanes = lane_indices(), within = splat(kM - 1);
+  for (int d = 1; d <= kHalf; ++d) {
+    const I32 place = (lanes + splat(d)) & within;
+    rotation[d - 1] = (lanes - (lanes & within)) | place;
+    later[d - 1] = increment(splat(0), place > (lanes & within));
+  }
+  I32 largest = splat(0);
+  for (std::int64_t i = 0; i < count; i += 64) {
+    float room[64];
+    const float* at = next_64(score + i, count - i, room);
+    std::uint64_t beaten[kM - 1] = {};
+    for (int lane = 0; lane < 64; lane += F32::kWidth) {
+      const I32 key = keys(load(at + lane));
+      largest = max(largest, key);
+      for (int d = 0; d < kHalf; ++d) beaten[d] |= word_bits(permute(key, rotation[d]) > key - later[d], lane);
+    }
+    for (int d = 1; d < kHalf; ++d) beaten[kM - 1 - d] = ~turn<kM>(beaten[d - 1], d);
+    store_mask(mask + i, count_words<kLogM>(beaten).below(n), count - i);
+  }
+  return reduce_max(largest);
+}
+
+// Returns the largest key.
+std::int32_t n_of_m(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask) {
+  if (m == 2) return n_of_m_words<1>(score, count, n, mask);
+  if (m == 4) return n_of_m_words<2>(score, count, n, mask);
+  if constexpr (F32::kWidth >= 8) {
+    if (m == 8) return n_of_m_words<3>(score, count, n, mask);
+  }
+  if constexpr (F32::kWidth >= 16) {
+    if (m == 16) return n_of_m_words<4>(score, count, n, mask);
+  }
+  return n_of_m_across(score, count, n, m, mask);
 }

@@ -146,18 +146,21 @@ struct DynamicInt8Linear {
 };
 inline constexpr std::int64_t kInt8Step = 64;  // columns of tokens are padded to a multiple of it
 
-/// The keys strictly between low and high.
+/// The keys of [low, high) are undecided; until they are, those of [cut, high) are kept.
 struct KeyBracket {
-  std::int32_t low, high;
+  std::int32_t low, cut, high;
 };
-/// How many keys of a run lie where.
+/// How many keys of a run lie where, and the largest of all.
 struct BracketCounts {
-  std::int64_t above_low, between;
+  std::int64_t not_below, between;
+  std::int32_t largest;
 };
-/// Keys between the limits and their places, with room for all and kVectorPadding more.
+/// Keys of a bracket and their places in a chunk, with room for all.
 struct BracketedKeys {
-  std::int32_t *keys, *places;
+  std::int32_t* keys;
+  std::uint16_t* places;
 };
+inline constexpr std::int64_t kMaxChunk = 1 << 16;
 
 /// Where a tile of a sparse weight lies, in bytes from the start of the packed form; streams that are not there are
 /// empty. sparse_layout.h has the whole layout.
@@ -219,8 +222,7 @@ struct Bf16Kernels {
   SparseDots sparse;
 };
 
-inline constexpr int kFormats = 25;        // entries of fairopt::Format, in its order
-inline constexpr int kVectorPadding = 16;  // values a kernel may write past the end where it says so
+inline constexpr int kFormats = 25;  // entries of fairopt::Format, in its order
 
 struct KernelTable {
   const char* name;
@@ -241,13 +243,14 @@ struct KernelTable {
 
   // prune_mask.inl.h: the key of a score is the bits of |score|.
   void (*multiply)(const float* a, const float* b, std::int64_t n, float* out);
-  BracketCounts (*mask_above_bracket)(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
-                                      std::int64_t first, BracketedKeys found);
-  std::int64_t (*count_scores_at)(const float* score, std::int64_t n, std::int32_t key);
+  std::int32_t (*magnitude_keys)(const float* values, const float* norms, std::int64_t n,
+                                 std::int32_t* keys);  // the largest key; norms may be null
+  BracketCounts (*mask_and_collect)(const float* score, std::int64_t n, KeyBracket bracket, std::uint8_t* mask,
+                                    std::int64_t first, BracketedKeys found);
   std::int64_t (*count_below)(const std::int32_t* keys, std::int64_t n, std::int32_t limit);
-  void (*mask_above)(const float* score, std::int64_t n, std::int32_t threshold, std::int64_t* ties,
+  void (*mask_above)(const std::int32_t* keys, std::int64_t n, std::int32_t key, std::int64_t* ties,
                      std::uint8_t* mask);
-  void (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);
+  std::int32_t (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);  // the largest key
 
   // quantized_linear.inl.h: rows [lo, hi) of x [m, k] -> packed [ceil(k / kLinearBlockK), m, kLinearBlockK] in the
   // order of the level; then columns [lo, hi) of y, with quantized_linear_scratch(args) floats to work in.

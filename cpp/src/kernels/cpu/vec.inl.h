@@ -12,6 +12,7 @@ inline I32 load_i32(const std::int32_t* p) {
   __builtin_memcpy(lanes, p, sizeof lanes);
   return as_int(load(lanes));
 }
+inline void store_i32(std::int32_t* p, I32 a) { store_where(p, a == a, a); }
 inline std::int64_t sum(I32 a) {
   std::int32_t lanes[F32::kWidth];
   store_where(lanes, a == a, a);
@@ -19,6 +20,16 @@ inline std::int64_t sum(I32 a) {
   for (const std::int32_t lane : lanes) total += lane;
   return total;
 }
+inline std::int32_t reduce_max(I32 a) {
+  std::int32_t lanes[F32::kWidth], best;
+  store_where(lanes, a == a, a);
+  best = lanes[0];
+  for (const std::int32_t lane : lanes) best = lane > best ? lane : best;
+  return best;
+}
+
+// Asks for what a stream from memory comes to a page later: the CPU's own prefetching stops at the end of a page.
+inline void prefetch_stream(const void* p) { __builtin_prefetch(static_cast<const char*>(p) + 4096); }
 
 inline F32 load_bf16(const std::uint16_t* p) { return as_float(shift_left<16>(load_u16(p))); }
 inline void store_bf16(std::uint16_t* p, F32 a) {  // half to even

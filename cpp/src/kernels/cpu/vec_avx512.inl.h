@@ -52,7 +52,12 @@ inline Mask operator&(Mask a, Mask b) { return {static_cast<__mmask16>(a.v & b.v
 inline I32 select(Mask m, I32 yes, I32 no) { return {_mm512_mask_mov_epi32(no.v, m.v, yes.v)}; }
 inline F32 select(Mask m, F32 yes, F32 no) { return {_mm512_mask_mov_ps(no.v, m.v, yes.v)}; }
 inline I32 increment(I32 a, Mask where) { return {_mm512_mask_add_epi32(a.v, where.v, a.v, _mm512_set1_epi32(1))}; }
-inline unsigned lane_bits(Mask m) { return m.v; }
+// GCC 12 may widen a mask to 64 bits by a store of its 16 to the stack, and then read 64: it must pass a register.
+inline unsigned lane_bits(Mask m) {
+  unsigned bits;
+  asm("kmovw %1, %0" : "=r"(bits) : "k"(m.v));
+  return bits;
+}
 inline int count(Mask m) { return __builtin_popcount(m.v); }
 
 inline int store_where(std::int32_t* p, Mask m, I32 a) {          // packs the chosen lanes; may write all lanes' room
@@ -66,6 +71,7 @@ inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 
 
 inline F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline I32 max(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
 inline F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline float sum(F32 a) { return _mm512_reduce_add_ps(a.v); }
 inline float reduce_max(F32 a) { return _mm512_reduce_max_ps(a.v); }

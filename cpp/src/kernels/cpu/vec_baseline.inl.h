@@ -78,6 +78,7 @@ inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 
 
 inline F32 max(F32 a, F32 b) { return select(a > b, a, b); }
 inline F32 min(F32 a, F32 b) { return select(b > a, a, b); }
+inline I32 max(I32 a, I32 b) { return select(a > b, a, b); }
 inline F32 fma(F32 a, F32 b, F32 c) { return {a.v * b.v + c.v}; }  // two roundings: SSE2 has no fused form
 inline float sum(F32 a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 inline float reduce_max(F32 a) {
