@@ -55,6 +55,28 @@ void prefer_huge_pages(const Tensor& buffer) {
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
+/// Reads the weights once and writes a byte for each to new memory on large pages, a whole line at a time: the traffic
+/// of a new mask, and no work.
+Tensor mask_traffic(const Tensor& weights) {
+  const Tensor mask = torch::stable::new_empty(weights, weights.sizes(), torch::headeronly::ScalarType::Byte);
+  prefer_huge_pages(mask);
+  const auto* in = static_cast<const char*>(weights.const_data_ptr());
+  auto* out = static_cast<char*>(mask.mutable_data_ptr());
+  const int64_t size = weights.element_size();
+  torch::stable::parallel_for(0, weights.numel() / kBytes, 256, [&](int64_t lo, int64_t hi) {
+    for (int64_t line = lo; line < hi; ++line) {
+      Words words{};
+      for (int64_t i = 0; i < size; ++i) {
+        const char* at = in + (line * size + i) * kBytes;
+        __builtin_prefetch(at + 4096);
+        words ^= *reinterpret_cast<const Words*>(at);
+      }
+      *reinterpret_cast<Words*>(out + line * kBytes) = words;
+    }
+  });
+  return mask;
+}
+
 /// Runs `rounds` once on every thread and returns the sum of what they return.
 template <class Rounds>
 int64_t on_every_thread(const Rounds& rounds) {
@@ -135,6 +157,7 @@ Tensor bf16_product(const Tensor& weight, const Tensor& x) {
 
 STABLE_TORCH_LIBRARY(fairopt_limits, m) {
   m.def("read_pass(Tensor buffer) -> int");
+  m.def("mask_traffic(Tensor weights) -> Tensor");
   m.def("prefer_huge_pages(Tensor(a!) buffer) -> ()");
   m.def("bf16_product(Tensor weight, Tensor x) -> Tensor");
   m.def("fma_pass(int steps) -> int");
@@ -142,6 +165,7 @@ STABLE_TORCH_LIBRARY(fairopt_limits, m) {
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt_limits, CPU, m) {
   m.impl("read_pass", TORCH_BOX(&read_pass));
+  m.impl("mask_traffic", TORCH_BOX(&mask_traffic));
   m.impl("prefer_huge_pages", TORCH_BOX(&prefer_huge_pages));
   m.impl("bf16_product", TORCH_BOX(&bf16_product));
 }

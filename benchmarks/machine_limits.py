@@ -38,6 +38,11 @@ def read_pass(buffer: torch.Tensor) -> None:
     torch.ops.fairopt_limits.read_pass(buffer)
 
 
+def mask_traffic(weights: torch.Tensor) -> None:
+    """Read the weights once and write a new byte for each: what making a mask takes at least."""
+    torch.ops.fairopt_limits.mask_traffic(weights)
+
+
 def bytes_to_read(size: int) -> torch.Tensor:
     """A buffer of bytes for :func:`read_pass`, on pages as large as the system gives."""
     buffer = torch.empty(size, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Masks against std::nth_element, torch's kthvalue and a pass that reads the weights and does nothing else.
+"""Masks against std::nth_element, torch's kthvalue, a pass that only reads the weights and one that also writes bytes.
 
     OMP_NUM_THREADS=2 python benchmarks/prune_mask.py --out build/prune_mask.json       # a minute or two
 
@@ -33,6 +33,7 @@ class Row:
     threads: int
     ms: float
     of_read: float  # bytes of the weights over those that a read pass reads in the same time
+    of_traffic: float  # time of a pass that reads the weights and writes a new byte for each, over ours
     times_nth_element: float | None
     times_torch: float | None
 
@@ -56,6 +57,7 @@ def check(mask: torch.Tensor, scores: torch.Tensor, prune: int) -> None:
 def measure(what: str, mask: Callable[[], object], weights: torch.Tensor, peers: dict[str, Timed], turns: int) -> Row:
     buffer = machine_limits.bytes_to_read(weights.numel() * weights.element_size())
     timed = {"read": lambda: seconds(lambda: machine_limits.read_pass(buffer)), "ours": lambda: seconds(mask), **peers}
+    timed["traffic"] = lambda: seconds(lambda: machine_limits.mask_traffic(weights))
     found: dict[str, list[float]] = {name: [] for name in timed}
     mask()
     for _ in range(turns):
@@ -67,10 +69,11 @@ def measure(what: str, mask: Callable[[], object], weights: torch.Tensor, peers:
             statistics.median(a / b for a, b in zip(found[name], found["ours"], strict=True)) if name in found else None
         )
 
-    of_read = ratio("read")
+    of_read, of_traffic = ratio("read"), ratio("traffic")
     assert of_read is not None
+    assert of_traffic is not None
     ms = 1e3 * statistics.median(found["ours"])
-    return Row(what, torch.get_num_threads(), ms, of_read, ratio("nth_element"), ratio("torch"))
+    return Row(what, torch.get_num_threads(), ms, of_read, of_traffic, ratio("nth_element"), ratio("torch"))
 
 
 def rows(turns: int) -> list[Row]:
@@ -118,11 +121,15 @@ def main() -> None:
     machine = machine_limits.describe()
     print(json.dumps(machine))
     print(f"weights {ROWS} x {COLS}")
-    print("| mask | threads | ms | of read | x nth_element | x torch kthvalue |\n|---|---|---|---|---|---|")
+    print("| mask | threads | ms | of read | of traffic | x nth_element | x torch kthvalue |")
+    print("|---" * 7 + "|")
     found = rows(arguments.turns)
     for row in found:
         peers = " | ".join("" if x is None else f"{x:.1f}" for x in (row.times_nth_element, row.times_torch))
-        print(f"| {row.what} | {row.threads} | {row.ms:.1f} | {row.of_read:.2f} | {peers} |", flush=True)
+        print(
+            f"| {row.what} | {row.threads} | {row.ms:.1f} | {row.of_read:.2f} | {row.of_traffic:.2f} | {peers} |",
+            flush=True,
+        )
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in found]}, indent=1))
