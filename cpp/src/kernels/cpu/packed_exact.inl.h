@@ -142,6 +142,12 @@ template <int kBytes>
   for (int line = 0; line < kBytes; line += 64) __builtin_prefetch(p + line + kPrefetch, 0, 3);
 }
 
+/// The bytes that the stream advances by between two blocks, beside those of the codes that prefetch_codes goes with.
+inline void prefetch_header(const PackedLinear& a, const float* header) {
+  const std::uint8_t* next = reinterpret_cast<const std::uint8_t*>(header) + a.block_bytes;
+  for (std::int64_t line = 0; line < a.header_bytes; line += 64) __builtin_prefetch(next + line + kPrefetch, 0, 3);
+}
+
 /// Where vector v of rows starts that may go on into the next tile, in bytes of dwords.
 inline std::int64_t vector_offset(int v, std::int64_t tile_bytes) {
   return v / kTileVectors * tile_bytes + v % kTileVectors * F32::kWidth * 4;
@@ -223,6 +229,7 @@ void direct_tiles(const PackedLinear& a, const Words& words, const float* x, std
     }
   };
   const auto end_block = [&](const float* header, std::int64_t block) {
+    for (std::int64_t i = 0; i < kTiles; ++i) prefetch_header(a, header + i * a.tile_bytes / 4);
     if (a.codes.zeros == PackedZeros::kNone) return;
     for (std::int64_t i = 0; i < kTiles; ++i) {
       add_zero_points(a, header + i * a.tile_bytes / 4, sums + block * a.m, a.m, acc + i * sums_of_tile);
