@@ -54,8 +54,10 @@ struct LineSums {
   }
 };
 
+/// Out of line: GCC 12 keeps the sums of two lines on the stack where it inlines this.
 template <int kLines, ByteKind kKind>
-void byte_sums(const std::uint8_t* bytes, std::int64_t quads, const DigitLines& lines, std::int32_t* sums) {
+[[gnu::noinline]] void byte_sums(const std::uint8_t* bytes, std::int64_t quads, const DigitLines& lines,
+                                 std::int32_t* sums) {
   LineSums<kLines> all;
   all.load(lines, sums);
   const std::int8_t* digits = lines.digits;
