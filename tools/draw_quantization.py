@@ -68,7 +68,7 @@ def draw_speed(rows: list[dict[str, Any]], target: Path) -> None:
         if ours and not row["name"].startswith(("fairopt int4_sym", "fairopt nf4")):
             continue
         axes.plot(row["median_ms"], row["error"], "o" if ours else "s", color="#4e79a7" if ours else "#e15759")
-        label = row["name"].removeprefix("fairopt ")
+        label = row["name"].removeprefix("fairopt ").removesuffix(" fp32")
         axes.annotate(
             label, (row["median_ms"], row["error"]), (-8 if ours else 8, RAISED.get(label, 0)),
             textcoords="offset points", fontsize=8, ha="right" if ours else "left", va="center",
