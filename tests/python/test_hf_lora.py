@@ -9,7 +9,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import Linear as DenseLora
-from tiny_models import IDS, gpt2, llama, logits
+from tiny_models import IDS, gpt2, llama, logits, train
 from torch import nn
 
 import fairopt
@@ -30,20 +30,6 @@ def lora(layout: str = "llama", recipe: str = "nf4:block=32", **options: object)
     model = fairopt.compress(make(), recipe)
     torch.manual_seed(1)
     return get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=targets, **options))
-
-
-def train(model: nn.Module, steps: int) -> list[float]:
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    model.train()
-    losses = []
-    for _ in range(steps):
-        loss = model(IDS, labels=IDS).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    model.eval()
-    return losses
 
 
 def buffers(model: nn.Module) -> dict[str, torch.Tensor]:

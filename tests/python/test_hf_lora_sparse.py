@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from tiny_models import IDS, gpt2, llama, logits
+from tiny_models import IDS, gpt2, llama, logits, train
 from torch import nn
 
 import fairopt
@@ -34,20 +34,6 @@ def base(layout: str) -> nn.Module:
 def lora(layout: str = "llama", **options: object) -> PeftModel:
     torch.manual_seed(1)
     return get_peft_model(base(layout), LoraConfig(r=4, lora_alpha=8, target_modules=LAYOUTS[layout][2], **options))
-
-
-def train(model: nn.Module, steps: int) -> list[float]:
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    model.train()
-    losses = []
-    for _ in range(steps):
-        loss = model(IDS, labels=IDS).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    model.eval()
-    return losses
 
 
 def adapted(model: nn.Module) -> dict[str, LoraSparseLinear]:

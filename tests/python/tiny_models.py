@@ -46,3 +46,18 @@ def logits(model: nn.Module) -> torch.Tensor:
     """Logits of 32 tokens."""
     with torch.no_grad():
         return model(IDS).logits
+
+
+def train(model: nn.Module, steps: int) -> list[float]:
+    """The losses of steps by what is trainable."""
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    model.train()
+    losses = []
+    for _ in range(steps):
+        loss = model(IDS, labels=IDS).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    model.eval()
+    return losses

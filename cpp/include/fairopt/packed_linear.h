@@ -25,8 +25,8 @@ std::string_view name(MatmulMode mode);
 MatmulMode parse_matmul_mode(std::string_view name, const char* op = "parse_matmul_mode");
 /// The modes that packed weights of a format can be multiplied in.
 std::vector<MatmulMode> matmul_modes(Format format);
-/// The fastest one as accurate as fp32. For integer codes kA24 where the CPU has VNNI, but where x is `bf16` kExact if it
-/// has AVX-512 BF16 too; else kExact.
+/// The fastest one as accurate as fp32. For integer codes kA24 where the CPU has VNNI, but where x is `bf16` kExact if
+/// it has AVX-512 BF16 too; else kExact.
 MatmulMode default_matmul_mode(Format format, bool bf16 = false);
 
 /// Bytes of the packed form: whole tiles of 64 rows, each with its scales and zero points.
