@@ -14,8 +14,11 @@ from hypothesis import settings
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# Whoever starts pytest may ignore SIGCHLD, which is inherited: every exit status of a child would then read 0.
+# Whoever starts pytest may ignore signals, which is inherited: every exit status of a child would read 0 (SIGCHLD),
+# and Ctrl-C would not reach it (SIGINT, which shells ignore in what they run in the background).
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
 
