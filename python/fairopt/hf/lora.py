@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -122,9 +123,9 @@ class LoraStoredLinear(nn.Module, LoraLayer):
         self.base_layer = merged
         self.merged_adapters.extend(names)
 
+    @abstractmethod
     def _stored(self, weight: torch.Tensor, bias: torch.Tensor | None) -> StoredLinear:
         """A weight in the form of the base, packed."""
-        raise NotImplementedError
 
     def _merged_bias(self, base: StoredLinear, names: list[str]) -> torch.Tensor | None:
         bias: torch.Tensor | None = base.bias

@@ -41,7 +41,7 @@ def arithmetic() -> AbstractContextManager[Any]:
 
 def inner_products(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """``a @ b.T`` for [m, k] and [n, k], by the faster library where both are contiguous fp32 on the CPU."""
-    return _product(a, b) if _suits(a, b) else torch.nn.functional.linear(a, b)
+    return _product(a, b) if _suits(a, b) else functional.linear(a, b)
 
 
 # Its compiler uses the same operator; a torch built without oneDNN has none, and multiplies as it always does.
