@@ -121,6 +121,7 @@ def test_audit_hands_on_what_was_asked(fake, tmp_path):
         "speed": True,
         "calibration": None,
         "shared_statistics": False,
+        "pairs": None,
         "lease": 30.0,
     }
 

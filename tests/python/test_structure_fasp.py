@@ -16,11 +16,13 @@ from typer.testing import CliRunner
 
 import fairopt as fo
 from fairopt.cli import app
+from fairopt.compress.calibration import CalibrationFile
 from fairopt.compress.structure.apply import ranges
 from fairopt.compress.structure.dimensions import Dimensions
 from fairopt.compress.structure.pair_gap import read_pairs
 from fairopt.compress.structure.scores_knockout import fasp_scores, knockout_effects
 from fairopt.errors import InputError
+from fairopt.models.loading import hash_weights, load_model
 
 
 def test_effects_on_a_bias_are_those_of_the_callers_function() -> None:
@@ -106,3 +108,40 @@ def test_fasp_that_protects_too_many_is_refused() -> None:
     model = family("gpt2")
     with pytest.raises(InputError, match=r"must remove no more than the 1 heads that may go, got 2 of 4"):
         fo.compress(model, "heads:0.5:fasp,gamma=0.75", calibration=CALIBRATION, bias=lambda model: 0.0)
+
+
+def test_an_audit_takes_pairs_and_says_which(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("The nurse is kind . The doctor is wise ." * 20, encoding="utf-8")
+    for name, other in (("pairs", "She is a nurse ."), ("others", "She is a doctor .")):
+        line = json.dumps({"a": "He is a nurse .", "b": other})
+        (tmp_path / f"{name}.jsonl").write_text(line, encoding="utf-8")
+    ask = ["audit", "phantom", "--limit", "4", "--base-runs", "2", "--out", str(tmp_path / "run")]
+    ask += ["--calibration", str(tmp_path / "texts.txt"), "--samples", "2", "--length", "16"]
+    fasp = ["--compress", "ffn:0.1", "--compress", "heads:0.25:fasp"]
+    pairs = ["--pairs", str(tmp_path / "pairs.jsonl")]
+    found = CliRunner().invoke(app, [*ask, *fasp, *pairs])
+    assert found.exit_code in {0, 1, 4}, found.output
+    run = json.loads((tmp_path / "run/run.json").read_text(encoding="utf-8"))
+    plain, chosen = (variant["calibration"] for variant in run["descriptor"]["variants"])
+    base = load_model("phantom")
+    gap = read_pairs(tmp_path / "pairs.jsonl", base.model, base.tokenizer)
+    assert chosen["pairs"] == 1
+    assert chosen["pairs_sha256"] == gap.describe()["pairs_sha256"]
+    assert "pairs" not in (plain or {})
+    assert f"--pairs {tmp_path / 'pairs.jsonl'}" in run["command"]
+
+    asked = CalibrationFile(tmp_path / "texts.txt", samples=2, length=16)
+    model: Any = fo.compress(base.model, "heads:0.25:fasp", calibration=asked, tokenizer=base.tokenizer, bias=gap)
+    assert dict(fo.record(model).calibration or {}) == chosen
+    audited = next(v for v in fo.open_run(tmp_path / "run").result.variants if v.name == "heads:0.25:fasp")
+    assert audited.weights_hash == hash_weights(model)
+
+    others = CliRunner().invoke(app, [*ask, *fasp, "--pairs", str(tmp_path / "others.jsonl")])
+    assert others.exit_code == 3
+    assert "variant heads:0.25:fasp: calibration must be that of the run" in others.stderr
+    without = CliRunner().invoke(app, [*ask, *fasp])
+    assert without.exit_code == 2
+    assert "audit: pairs must be given for 'heads:0.25:fasp', which measures a bias, got None" in without.stderr
+    unasked = CliRunner().invoke(app, [*ask, "--compress", "ffn:0.1", *pairs])
+    assert unasked.exit_code == 2
+    assert "audit: pairs must go with a recipe that has the score fasp, got none" in unasked.stderr

@@ -46,6 +46,7 @@ def audit(
     models: Sequence[ModelSource] = (),
     calibration: CalibrationSource | None = None,
     shared_statistics: bool = False,
+    pairs: str | os.PathLike[str] | None = None,
     seed: int = 0,
     limit: int | None = None,
     policy: PolicySource | None = None,
@@ -66,6 +67,7 @@ def audit(
         out: new, empty, or the folder of the same audit, which goes on; workers given the same folder share it.
         calibration, seed, dtype: texts, ids or a file, for recipes; of recipes; in which folders are loaded.
         shared_statistics: one calibration pass over the base, kept in ``out``, for all recipes that it serves.
+        pairs: file of pairs of texts whose gap is the bias of recipes with the score ``fasp`` (docs/pruning.md).
         limit: ask only so many items of each benchmark, spread evenly over it.
         policy: limits and error rates, as a value or a file (docs/gates.md); part of the run's identity.
         base_runs: times that the base model is scored, in other batches each: 2 show the noise, 3 and more measure it.
@@ -79,9 +81,10 @@ def audit(
     loaded = candidates.load(base, dtype)
     selected = selected.for_model(loaded, speed=speed)
     shared = store.path / "statistics" if shared_statistics else None
-    found = candidates.candidates(loaded, _sources(variants, models), dtype, seed, calibration, shared)
+    found = candidates.candidates(loaded, _sources(variants, models), dtype, seed, calibration, shared, pairs)
     descriptor = _descriptor(loaded, found, selected, chosen, limit, seed, base_runs)
-    _describe(store, descriptor, selected, _command(descriptor, policy, suite, benchmarks, factors or {}, calibration))
+    command = _command(descriptor, policy, suite, benchmarks, factors or {}, calibration, pairs)
+    _describe(store, descriptor, selected, command)
     score(store, descriptor, selected.asked, loaded, found, lease=lease, speed=speed)
     return Run(store, descriptor)
 
@@ -148,6 +151,7 @@ def _command(
     benchmarks: Sequence[str],
     factors: Mapping[str, Sequence[str]],
     calibration: CalibrationSource | None,
+    pairs: str | os.PathLike[str] | None,
 ) -> str:
     """What repeats the audit, without ``--data``, ``--out``, and limits and calibration given as a value."""
     words = ["fairopt", "audit", d.base.name]
@@ -163,6 +167,7 @@ def _command(
         words += ["--length", str(calibration.length)] if calibration.length is not None else []
     shared = any("statistics" in (variant.calibration or {}) for variant in d.variants)
     words += ["--shared-statistics"] if shared else []
+    words += ["--pairs", os.fspath(pairs)] if pairs is not None else []
     if policy is not None and not isinstance(policy, Policy):
         words += ["--policy", os.fspath(policy)]
     if d.limit is not None:

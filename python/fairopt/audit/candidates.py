@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import has_record, record, stored_bytes
 from fairopt.compress.statistics import describe_shared
 from fairopt.compress.structure import apply as structure
+from fairopt.compress.structure.pair_gap import PairGap, read_pairs
 from fairopt.errors import InputError
 from fairopt.models.loading import (
     DType,
@@ -34,6 +36,16 @@ from fairopt.models.loglikelihood import describe
 
 ModelSource = str | Path | LoadedModel
 BASE = "base"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What recipes are given beside the base model."""
+
+    seed: int
+    calibration: Calibration | None
+    statistics: Path | None
+    pairs: PairGap | None
 
 
 @dataclass(frozen=True)
@@ -100,20 +112,26 @@ def candidates(
     seed: int,
     calibration: CalibrationSource | None = None,
     statistics: Path | None = None,
+    pairs: str | os.PathLike[str] | None = None,
 ) -> list[Candidate]:
     """One for each variant, in order: recipes are applied to ``base``, everything else is loaded.
 
-    Recipes that statistics of the dense model serve take those of the folder ``statistics``, if there is one.
+    Recipes that statistics of the dense model serve take those of the folder ``statistics``, if there is one; those
+    with the score ``fasp`` the bias that the file ``pairs`` measures.
 
-    Raises :class:`~fairopt.errors.InputError` for a name given twice and for a recipe that does not fit the base model,
-    before any model runs.
+    Raises :class:`~fairopt.errors.InputError` for a name given twice, for a recipe that does not fit the base model and
+    for pairs that cannot be used or that no recipe asks for, before any model runs.
     """
     if not variants:
         raise InputError("audit: variants must name at least one recipe or model, got none")
     tokens = None
     if calibration is not None:
         tokens = Calibration.for_model(base.model, calibration, tokenizer=base.tokenizer, seed=seed)
-    found = [_candidate(base, variant, dtype, seed, tokens, statistics) for variant in variants]
+    gap = None if pairs is None else read_pairs(pairs, base.model, base.tokenizer)
+    given = Given(seed, tokens, statistics, gap)
+    found = [_candidate(base, variant, dtype, given) for variant in variants]
+    if gap is not None and not any("pairs" in (candidate.spec.calibration or {}) for candidate in found):
+        raise InputError("audit: pairs must go with a recipe that has the score fasp, got none")
     names = [BASE, *(candidate.spec.name for candidate in found)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -121,33 +139,37 @@ def candidates(
     return found
 
 
-def _candidate(
-    base: LoadedModel,
-    variant: ModelSource,
-    dtype: DType,
-    seed: int,
-    calibration: Calibration | None,
-    statistics: Path | None,
-) -> Candidate:
+def _candidate(base: LoadedModel, variant: ModelSource, dtype: DType, given: Given) -> Candidate:
     if not isinstance(variant, str) or variant == "phantom" or Path(variant).is_dir():
         return Candidate(spec(load(variant, dtype)), lambda: load(variant, dtype))
     recipe = parse(variant)
     compressed = replace(spec(base), name=variant, recipe=str(recipe), calibration=None)
     chains = structure.planned(base.model, recipe)
     if structure.needs_calibration(recipe.structure) or any(map(needs_calibration, chains.values())):
-        required(calibration, "audit", recipe)
-        assert calibration is not None
+        required(tokens := given.calibration, "audit", recipe)
+        assert tokens is not None
         if not takes_shared_statistics(recipe, chains):
-            statistics = None
-        described = calibration.describe() if statistics is None else describe_shared(calibration)
+            given = replace(given, statistics=None)
+        described = tokens.describe() if given.statistics is None else describe_shared(tokens)
         compressed = replace(compressed, calibration=described)
-    return Candidate(compressed, lambda: _compressed(base, variant, recipe, seed, calibration, statistics))
+    if not any(step.score == "fasp" for step in recipe.structure):
+        given = replace(given, pairs=None)
+    elif given.pairs is None:
+        raise InputError(f"audit: pairs must be given for '{recipe}', which measures a bias, got None")
+    else:
+        compressed = replace(compressed, calibration={**(compressed.calibration or {}), **given.pairs.describe()})
+    return Candidate(compressed, lambda: _compressed(base, variant, recipe, given))
 
 
-def _compressed(
-    base: LoadedModel, name: str, recipe: Recipe, seed: int, calibration: Calibration | None, statistics: Path | None
-) -> LoadedModel:
-    model = compress(base.model, recipe, calibration=calibration, seed=seed, statistics=statistics)
+def _compressed(base: LoadedModel, name: str, recipe: Recipe, given: Given) -> LoadedModel:
+    model = compress(
+        base.model,
+        recipe,
+        calibration=given.calibration,
+        seed=given.seed,
+        statistics=given.statistics,
+        bias=given.pairs,
+    )
     return replace(base, model=model, name=name, weights_hash=hash_weights(model))
 
 

@@ -39,7 +39,7 @@ class ModelSpec:
     tokenizer_hash: str
     dtype: str
     engine: Mapping[str, str]  # fairopt.models.loglikelihood.describe
-    calibration: Mapping[str, int | str] | None = None  # the tokens that the recipe looks at; None: it needs none
+    calibration: Mapping[str, int | str] | None = None  # tokens and pairs that the recipe looks at; None: none
 
 
 @dataclass(frozen=True)

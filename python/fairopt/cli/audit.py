@@ -9,7 +9,7 @@ import typer
 
 from fairopt.cli.errors import one_line_errors
 from fairopt.cli.gate import write_for_ci
-from fairopt.cli.options import Calibration, Data, Junit, Length, Samples, Seed, Summary, calibration_file
+from fairopt.cli.options import Calibration, Data, Junit, Length, Pairs, Samples, Seed, Summary, calibration_file
 from fairopt.cli.show import show
 from fairopt.errors import InputError
 
@@ -60,6 +60,7 @@ def audit(
     samples: Samples = 128,
     length: Length = None,
     shared_statistics: SharedStatistics = False,
+    pairs: Pairs = None,
     data: Data = None,
     policy: Limits = None,
     junit: Junit = None,
@@ -87,6 +88,7 @@ def audit(
             factors=_levels(factor or []),
             calibration=calibration_file(calibration, samples, length),
             shared_statistics=shared_statistics,
+            pairs=pairs,
             data=data,
             out=out,
             seed=seed,

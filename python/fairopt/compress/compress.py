@@ -27,6 +27,7 @@ from fairopt.compress.resume import Reports, hash_weights
 from fairopt.compress.rotation import rotated
 from fairopt.compress.statistics import SharedStatistics, collect
 from fairopt.compress.structure import apply
+from fairopt.compress.structure.pair_gap import PairGap
 from fairopt.compress.structure.scores_knockout import Measure
 from fairopt.errors import InputError
 from fairopt.nn import pack
@@ -82,7 +83,10 @@ def compress(
     result = _put_together(model, chains, recipe.kv_cache, solution)
     _warn_of_few_tokens(model, chains, solution.reports)
     stored = record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, shared or tokens)
-    record.attach(result, dataclasses.replace(stored, structure=cut.steps, unsaid_sizes=cut.unsaid_sizes))
+    stored = dataclasses.replace(stored, structure=cut.steps, unsaid_sizes=cut.unsaid_sizes)
+    if isinstance(bias, PairGap):
+        stored = dataclasses.replace(stored, calibration={**(stored.calibration or {}), **bias.describe()})
+    record.attach(result, stored)
     pack(result)
     return result
 

@@ -79,7 +79,7 @@ class Record:
     bits_per_weight: float  # over the compressed layers
     sparsity: float  # share of zeros over the compressed layers
     versions: Mapping[str, str]  # of what computed it
-    calibration: Mapping[str, int | str] | None = None  # tokens, sequences, seed, sha256 of the ids; None: none needed
+    calibration: Mapping[str, int | str] | None = None  # tokens, sequences, pairs, their hashes; None: none needed
     kv_bits_per_value: float | None = None  # of quantised keys and values, scales and minima included
     structure: tuple[StructureRecord, ...] = ()  # heads, neurons, channels, layers and experts removed, step by step
     unsaid_sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # those that config.json cannot say

@@ -6,6 +6,7 @@ nothing of which of them is preferred: a benchmark does.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ class PairGap:
         with evaluating(model), torch.no_grad():
             losses = [[float(sequence_loss(model, ids.to(device))) for ids in pair] for pair in self.pairs]
         return sum(abs(a - b) for a, b in losses) / len(losses)
+
+    def describe(self) -> dict[str, int | str]:
+        """What a record says of it: how many pairs, and a hash of their tokens."""
+        text = json.dumps([[ids.tolist() for ids in pair] for pair in self.pairs])
+        return {"pairs": len(self.pairs), "pairs_sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def read_pairs(path: str | os.PathLike[str], model: nn.Module, tokenizer: Any) -> PairGap:
