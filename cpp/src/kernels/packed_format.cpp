@@ -28,6 +28,11 @@ PackedCodes codebook(int bits, const float* values) {
   return {.bits = bits, .offset = 0, .flip = 0, .codebook = values, .zeros = PackedZeros::kNone};
 }
 
+/// Of a zero point.
+std::int64_t zero_bytes(PackedZeros zeros) {
+  return zeros == PackedZeros::kNone ? 0 : zeros == PackedZeros::kInteger ? 1 : 4;
+}
+
 }  // namespace
 
 PackedCodes packed_codes(Format format) {
@@ -53,7 +58,7 @@ PackedLayout::PackedLayout(const QuantizedLayout& layout)
   const auto code_bytes = [&](std::int64_t columns) { return 4 * kTileRows * packed_dwords(stored_bits, columns); };
   tiles = (layout.rows + kTileRows - 1) / kTileRows;
   blocks = layout.blocks_per_row();
-  header_bytes = kTileRows * static_cast<std::int64_t>(sizeof(float)) * (codes.zeros == PackedZeros::kNone ? 1 : 2);
+  header_bytes = kTileRows * (4 + zero_bytes(codes.zeros));
   block_bytes = header_bytes + code_bytes(layout.block);
   const std::int64_t last = layout.cols - (blocks - 1) * layout.block;
   tile_bytes = blocks == 0 ? 0 : (blocks - 1) * block_bytes + header_bytes + code_bytes(last);

@@ -117,16 +117,18 @@ void with_row_block(const PackedLayout& packed, const QuantizedLayout& layout, s
 
 /// Scale and zero point of row r; those past the end of W are 0.
 void pack_header(const QuantizedView& weight, PackedZeros zeros, std::int64_t r, std::int64_t at, bool inside,
-                 float* header) {
-  header[r] = inside ? weight.scales[at] : 0.0f;
-  if (zeros == PackedZeros::kInteger) header[kTileRows + r] = inside ? weight.zeros[at] : 0.0f;
-  if (zeros == PackedZeros::kFloat) header[kTileRows + r] = inside ? weight.float_zeros[at] : 0.0f;
+                 std::uint8_t* header) {
+  auto* scales = reinterpret_cast<float*>(header);
+  scales[r] = inside ? weight.scales[at] : 0.0f;
+  if (zeros == PackedZeros::kInteger) header[4 * kTileRows + r] = inside ? weight.zeros[at] : 0;
+  if (zeros == PackedZeros::kFloat) scales[kTileRows + r] = inside ? weight.float_zeros[at] : 0.0f;
 }
-void unpack_header(const float* header, PackedZeros zeros, std::int64_t r, std::int64_t at,
+void unpack_header(const std::uint8_t* header, PackedZeros zeros, std::int64_t r, std::int64_t at,
                    const QuantizedBuffers& out) {
-  out.scales[at] = header[r];
-  if (zeros == PackedZeros::kInteger) out.zeros[at] = static_cast<std::uint8_t>(header[kTileRows + r]);
-  if (zeros == PackedZeros::kFloat) out.float_zeros[at] = header[kTileRows + r];
+  const auto* scales = reinterpret_cast<const float*>(header);
+  out.scales[at] = scales[r];
+  if (zeros == PackedZeros::kInteger) out.zeros[at] = header[4 * kTileRows + r];
+  if (zeros == PackedZeros::kFloat) out.float_zeros[at] = scales[kTileRows + r];
 }
 
 void pack_tile(const QuantizedView& weight, const QuantizedLayout& layout, const PackedLayout& packed,
@@ -138,7 +140,7 @@ void pack_tile(const QuantizedView& weight, const QuantizedLayout& layout, const
         const std::int64_t row = tile * kTileRows + r;
         const bool inside = row < layout.rows;
         if (!inside) of_row.bytes = 0;
-        pack_header(weight, packed.codes.zeros, r, row * packed.blocks + block, inside, reinterpret_cast<float*>(out));
+        pack_header(weight, packed.codes.zeros, r, row * packed.blocks + block, inside, out);
         of_row.pack(inside ? weight.codes + row * layout.bytes_per_row() + first : nullptr,
                     out + packed.header_bytes + 4 * r);
       }
@@ -154,7 +156,7 @@ void unpack_tile(const std::uint8_t* in, const QuantizedLayout& layout, const Pa
       const std::int64_t first = block * layout.block * packed.stored_bits / 8;
       for (std::int64_t r = 0; r < rows; ++r) {
         const std::int64_t row = tile * kTileRows + r;
-        unpack_header(reinterpret_cast<const float*>(in), packed.codes.zeros, r, row * packed.blocks + block, out);
+        unpack_header(in, packed.codes.zeros, r, row * packed.blocks + block, out);
         of_row.unpack(in + packed.header_bytes + 4 * r, out.codes + row * layout.bytes_per_row() + first);
       }
     });

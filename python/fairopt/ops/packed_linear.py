@@ -98,7 +98,7 @@ def _packed_bytes(op: str, format: str, block: int, rows: int, cols: int) -> int
     stored_bits, zeros_dtype = _core.format_layout(op, format, block)
     bits = 4 if stored_bits <= 4 else 8
     step = 4 if stored_bits == 8 else 8  # columns that lie together
-    header = 4 * _TILE_ROWS * (2 if zeros_dtype else 1)
+    header = _TILE_ROWS * (4 + {"": 0, "uint8": 1, "float32": 4}[zeros_dtype])
     columns = cols // block * block + (cols % block + step - 1) // step * step
     return (
         (rows + _TILE_ROWS - 1)

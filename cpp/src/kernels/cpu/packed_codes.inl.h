@@ -2,6 +2,11 @@
 
 inline I32 load_dwords(const std::uint8_t* p) { return as_int(load(reinterpret_cast<const float*>(p))); }
 
+/// The integer zero points of a vector of rows from `row` on, which follow the scales of a block as bytes.
+inline I32 integer_zeros(const float* header, std::int64_t row) {
+  return load_u8(reinterpret_cast<const std::uint8_t*>(header + kTileRows) + row);
+}
+
 /// Which code of a dword of `columns` is the i-th in the order of the contract.
 constexpr int code_at(int columns, int i) { return columns == 8 ? i / 2 + (1 - i % 2) * 4 : i; }
 

@@ -62,10 +62,12 @@ template <class ChunkBody, class BlockEnd>
 inline void add_zero_points(const PackedLinear& a, const float* header, const float* sums, std::int64_t tokens,
                             float* acc) {
   for (int v = 0; v < kTileVectors; ++v) {
-    F32 shift = load(header + kTileRows + v * F32::kWidth);
-    if (a.codes.zeros == PackedZeros::kInteger) shift = splat(-0.0f) - shift * load(header + v * F32::kWidth);
+    const std::int64_t row = v * F32::kWidth;
+    const F32 shift = a.codes.zeros == PackedZeros::kFloat
+                          ? load(header + kTileRows + row)
+                          : splat(-0.0f) - to_float(integer_zeros(header, row)) * load(header + row);
     for (std::int64_t t = 0; t < tokens; ++t) {
-      float* to = acc + t * kTileRows + v * F32::kWidth;
+      float* to = acc + t * kTileRows + row;
       store(to, fma(shift, splat(sums[t]), load(to)));
     }
   }

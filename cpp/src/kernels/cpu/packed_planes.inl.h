@@ -75,9 +75,7 @@ void fold(const float* scales, const ActivationBlock& x, const std::int32_t* con
     F32 f = splat(0.0f);
     for (int p = kLevels - 1; p >= 0; --p) {
       I32 sum = load_int(sums[p] + r);
-      if constexpr (kZeros == PackedZeros::kInteger) {
-        sum = sum - round_to_int(load(scales + kTileRows + r)) * splat(x.sums[p]);
-      }
+      if constexpr (kZeros == PackedZeros::kInteger) sum = sum - integer_zeros(scales, r) * splat(x.sums[p]);
       f = p == kLevels - 1 ? to_float(sum) : fma(f, splat(256.0f), to_float(sum));  // * 256 is exact: rounds once
     }
     F32 y = fused(f, load(scales + r) * step, load(acc + r));

@@ -46,7 +46,7 @@ struct QuantizedLinear {
 };
 inline constexpr std::int64_t kLinearBlockK = 1024;  // columns whose activations lie together
 
-/// Zero points of the packed layout, stored as floats: subtracted from the codes, or added to code * scale.
+/// Zero points of the packed layout: bytes that are subtracted from the codes, or floats added to code * scale.
 enum class PackedZeros : std::uint8_t { kNone, kInteger, kFloat };
 
 /// What a packed code stands for: codebook[code] * scale, else ((code ^ flip) - offset) * scale and its zero point.
