@@ -31,7 +31,7 @@ def test_loads_what_was_saved(folder: Path) -> None:
 
 def test_dtype(folder: Path) -> None:
     assert load_model(folder, dtype="bfloat16").model.dtype == torch.bfloat16
-    with pytest.raises(InputError, match="dtype must be one of float32, bfloat16, float16, got 'int4'"):
+    with pytest.raises(InputError, match="dtype must be one of auto, float32, bfloat16, float16, got 'int4'"):
         load_model(folder, dtype="int4")  # type: ignore[arg-type]
 
 

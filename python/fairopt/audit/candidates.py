@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from fairopt.models.loading import (
     identified,
     load_model,
     load_tokenizer,
+    saved_by_fairopt,
 )
 from fairopt.models.loglikelihood import describe
 
@@ -61,7 +61,7 @@ def load(source: ModelSource, dtype: DType) -> LoadedModel:
     if isinstance(source, LoadedModel):
         return source
     folder = Path(source).expanduser()
-    if source == "phantom" or not _saved_by_fairopt(folder):
+    if source == "phantom" or not saved_by_fairopt(folder):
         return load_model(source, dtype=dtype)
     from fairopt.compress import storage
 
@@ -171,12 +171,3 @@ def _compressed(base: LoadedModel, name: str, recipe: Recipe, given: Given) -> L
         bias=given.pairs,
     )
     return replace(base, model=model, name=name, weights_hash=hash_weights(model))
-
-
-def _saved_by_fairopt(folder: Path) -> bool:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False  # load_model says what is wrong with it
-    quantization = config.get("quantization_config") if isinstance(config, dict) else None
-    return isinstance(quantization, dict) and quantization.get("quant_method") == "fairopt"

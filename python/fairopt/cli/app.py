@@ -10,7 +10,7 @@ import io
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from fairopt.cli.options import AsJson, Calibration, Data, Length, Pairs, Sample
 from fairopt.cli.show import show
 from fairopt.cli.table import print_json, print_table
 from fairopt.errors import ExitCode
+
+if TYPE_CHECKING:
+    from fairopt.compress.recipe import Recipe
 
 Statistics = Annotated[
     Path | None, typer.Option(help="Folder that keeps one pass over the dense model, for any number of recipes.")
@@ -103,25 +106,34 @@ def compress(
         from fairopt.compress.recipe_text import parse
 
         parsed = parse(recipe)
-        from fairopt.compress.plan import looks_at_one_layer
-        from fairopt.models.loading import check_folder, local_folder
-
-        folder = local_folder(base)
-        if folder is not None and pairs is None and looks_at_one_layer(parsed):
+        folder = None if pairs else _folder_of_weights(base, parsed)
+        if folder is not None:
             from fairopt.compress.on_disk import compress_folder
 
-            check_folder(folder)
             typer.echo(f"{out}: {compress_folder(folder, out, parsed, seed=seed)}")
             return
         from fairopt.compress.compress import compress as run_compress
         from fairopt.compress.storage import save
         from fairopt.models.loading import load_model
 
-        loaded = load_model(base)
+        loaded = load_model(base, dtype="auto")
         texts = calibration_file(calibration, samples, length)
         run = partial(run_compress, loaded.model, parsed, tokenizer=loaded.tokenizer, seed=seed)
         model = run(calibration=texts, resume=resume, statistics=statistics, bias=pair_gap(pairs, loaded))
         typer.echo(f"{out}: {save(model, out, loaded.tokenizer)}")
+
+
+def _folder_of_weights(base: str, recipe: Recipe) -> Path | None:
+    """The folder of the model if it can be compressed weight by weight; None if it must be in memory."""
+    from fairopt.compress.on_disk import joins_tensors
+    from fairopt.compress.plan import looks_at_one_layer
+    from fairopt.models.loading import check_folder, local_folder
+
+    folder = local_folder(base)
+    if folder is None or not looks_at_one_layer(recipe):
+        return None
+    check_folder(folder)
+    return None if joins_tensors(folder) else folder
 
 
 @app.command()

@@ -142,8 +142,35 @@ def _model_without_weights(source: Path) -> Any:
     return model.to(getattr(torch, dtype) if isinstance(dtype, str) else dtype or torch.float32).eval()
 
 
+def joins_tensors(folder: str | os.PathLike[str]) -> bool:
+    """Whether loading makes one tensor of several in the folder, such as experts stored one by one.
+
+    :func:`compress_folder` cannot. Raises :class:`~fairopt.errors.InputError` for a folder that is no dense model.
+    """
+    source = Path(folder)
+    return any(joined for _, _, _, joined in _renamed(_model_without_weights(source), source))
+
+
 def _model_names(model: Any, source: Path) -> dict[str, dict[str, str]]:
-    """File -> tensor in it -> its name in the model, by transformers' own renaming of old and partial checkpoints."""
+    """File -> tensor in it -> its name in the model."""
+    state = model.state_dict()
+    ignored = (*(model._keys_to_ignore_on_load_unexpected or ()), *_COMPUTED)
+    found: dict[str, dict[str, str]] = {}
+    for file, key, name, joined in _renamed(model, source):
+        if name not in state and any(re.search(pattern, key) for pattern in ignored):
+            continue
+        if joined or name not in state:
+            raise InputError(
+                f"compress_folder: tensor must be one of {type(model).__name__}, got '{key}' in '{source / file}'"
+                " (load the model and use fairopt.compress)"
+            )
+        found.setdefault(file, {})[key] = name
+    return found
+
+
+def _renamed(model: Any, source: Path) -> Iterator[tuple[str, str, str, bool]]:
+    """File, tensor in it, its name in the model by transformers' own renaming of old and partial checkpoints, and
+    whether that tensor is joined from several."""
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
@@ -151,20 +178,10 @@ def _model_names(model: Any, source: Path) -> dict[str, dict[str, str]]:
     renamings = [transform for transform in transforms if isinstance(transform, WeightRenaming)]
     converters = [transform for transform in transforms if isinstance(transform, WeightConverter)]
     state = model.state_dict()
-    ignored = (*(model._keys_to_ignore_on_load_unexpected or ()), *_COMPUTED)
-    found: dict[str, dict[str, str]] = {}
     for file, keys in weight_files.tensors_of(source).items():
         for key in keys:
             name, converted = rename_source_key(key, renamings, converters, model.base_model_prefix, state)
-            if name not in state and any(re.search(pattern, key) for pattern in ignored):
-                continue
-            if converted is not None or name not in state:
-                raise InputError(
-                    f"compress_folder: tensor must be one of {type(model).__name__}, got '{key}' in '{source / file}'"
-                    " (load the model and use fairopt.compress)"
-                )
-            found.setdefault(file, {})[key] = name
-    return found
+            yield file, key, name, converted is not None
 
 
 def _write_shards(

@@ -38,20 +38,24 @@ class LoadedModel:
     kind: Kind = "causal"
 
 
-def load_model(name_or_path: str | Path, *, dtype: DType = "float32") -> LoadedModel:
+def load_model(name_or_path: str | Path, *, dtype: DType | Literal["auto"] = "float32") -> LoadedModel:
     """Load ``"phantom"``, a Hugging Face folder, or, where that folder does not exist, a name on the Hugging Face hub.
 
     A model whose configuration names an architecture ``...ForMaskedLM`` is loaded as a masked language model, any other
-    as a causal one; :attr:`LoadedModel.kind` says which.
+    as a causal one; :attr:`LoadedModel.kind` says which. ``dtype="auto"`` is the type that the model is stored in.
 
     Raises :class:`~fairopt.errors.InputError` when the folder, its tokenizer or its weights are missing, truncated,
     incomplete for the architecture, or pickled, and for a masked model whose tokenizer has no mask token.
     """
-    if dtype not in get_args(DType):
-        raise InputError(f"load_model: dtype must be one of {', '.join(get_args(DType))}, got {dtype!r}")
+    known = ("auto", *get_args(DType))
+    if dtype not in known:
+        raise InputError(f"load_model: dtype must be one of {', '.join(known)}, got {dtype!r}")
     folder = local_folder(name_or_path)
     if folder is not None:
         check_folder(folder)
+        if saved_by_fairopt(folder):
+            where = f"got one that fairopt compressed (fairopt.load reads it) in {str(folder)!r}"
+            raise InputError(f"load_model: folder must hold a dense model, {where}")
     source = str(folder or name_or_path)
     tokenizer = load_tokenizer(source)
     return identified(_load_weights(source, dtype), tokenizer, str(name_or_path))
@@ -109,6 +113,16 @@ def check_folder(folder: Path) -> None:
             ) from None
 
 
+def saved_by_fairopt(folder: Path) -> bool:
+    """Whether ``config.json`` says that a layer or the cache is stored as fairopt does, or sizes as it does."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # loading says what is wrong with it
+    quantization = config.get("quantization_config") if isinstance(config, dict) else None
+    return isinstance(quantization, dict) and quantization.get("quant_method") == "fairopt"
+
+
 def load_tokenizer(source: str | Path) -> Any:
     """The tokenizer of a folder or hub name; :class:`~fairopt.errors.InputError` when it has none."""
     folder = Path(source)
@@ -120,7 +134,7 @@ def load_tokenizer(source: str | Path) -> Any:
         return AutoTokenizer.from_pretrained(source, local_files_only=folder.is_dir())
 
 
-def _load_weights(source: str, dtype: DType) -> Any:
+def _load_weights(source: str, dtype: DType | Literal["auto"]) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
     with _one_line_errors(source):
@@ -129,14 +143,14 @@ def _load_weights(source: str, dtype: DType) -> Any:
     return load_whole(AutoModelForMaskedLM if masked else AutoModelForCausalLM, source, dtype)
 
 
-def load_whole(auto_class: Any, source: str, dtype: DType) -> Any:
+def load_whole(auto_class: Any, source: str, dtype: DType | Literal["auto"]) -> Any:
     """What an auto class of transformers loads; :class:`~fairopt.errors.InputError` where a tensor is missing."""
     import torch
 
     with _one_line_errors(source), _quiet():
         loaded: Any = auto_class.from_pretrained(
             source,
-            dtype=getattr(torch, dtype),
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             local_files_only=Path(source).is_dir(),
             use_safetensors=True,
             output_loading_info=True,
