@@ -10,6 +10,7 @@ from torch import nn
 
 from fairopt.errors import InputError
 from fairopt.nn.quantized_linear import QuantizedLinear
+from fairopt.nn.stored_linear import check_width
 
 
 class ColumnPart(NamedTuple):
@@ -140,11 +141,12 @@ class ColumnSplitLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type."""
+        check_width(self, x, self.in_features)
         counts = [part.columns for part in self._specs]
         inputs = torch.split(x.index_select(-1, self.columns), counts, dim=-1)
         first, *others = [part(piece) for part, piece in zip(self._layers(), inputs, strict=True)]
         y: torch.Tensor = sum(others, first)
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def _layers(self) -> list[nn.Linear | QuantizedLinear]:
         return cast(list[nn.Linear | QuantizedLinear], list(self.parts))

@@ -78,7 +78,8 @@ class DynamicInt8Linear(StoredLinear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type."""
-        return ops.dynamic_int8_linear(x, self.codes, self.scales, self.bias, self.threshold)
+        x, bias = self._operands(x)
+        return ops.dynamic_int8_linear(x, self.codes, self.scales, bias, self.threshold)
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows of this layer."""

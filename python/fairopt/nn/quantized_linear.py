@@ -107,8 +107,10 @@ class QuantizedLinear(StoredLinear):
         rotated: bool = False,
     ) -> QuantizedLinear:
         """Quantise ``weight`` [out, in] of fp32, fp16 or bf16 to nearest; ``bias`` [out] is copied."""
+        if weight.dim() != 2:
+            raise InputError(f"QuantizedLinear: weight must be [out_features, in_features], got {list(weight.shape)}")
         k = weight.shape[1]
-        if k % block and not pad:
+        if block > 0 and k % block and not pad:
             raise InputError(f"QuantizedLinear: block must divide in_features = {k} unless pad is set, got {block}")
         dense = ops.hadamard_transform(weight.detach().float()) if rotated else weight.detach()
         rows = ops.quantize_blockwise(dense, format, block)
@@ -242,17 +244,21 @@ class QuantizedLinear(StoredLinear):
         """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type.
 
         ``lora_z`` [..., r] and ``lora_b`` [out_features, r] of that type add the branch of a LoRA, ``lora_z lora_b^T``.
+        Under ``torch.autocast`` operands and result have its type.
         """
+        x, bias = self._operands(x)
+        if lora_z is not None and lora_b is not None:
+            lora_z, lora_b = lora_z.to(x.dtype), lora_b.to(x.dtype)
         if self.rotated:
             x = ops.hadamard_transform(x)
         if self.order is not None:
             x = x.index_select(-1, self.order)
         if self.packed is not None and x.dtype != torch.float64:
             rows, mode = self.out_features, self.mode_for(x.dtype)
-            return ops.packed_linear(x, self.packed, self.bias, self.format, self.block, rows, mode, lora_z, lora_b)
+            return ops.packed_linear(x, self.packed, bias, self.format, self.block, rows, mode, lora_z, lora_b)
         on_cuda = x.is_cuda and self._mode in ("a8", "a16", "a24")  # the others are chosen for the CPU
         mode = self._mode if on_cuda and self._mode is not None else "exact"
-        y = ops.quantized_linear(x, *self.rows(), self.bias, self.format, self.block, mode)
+        y = ops.quantized_linear(x, *self.rows(), bias, self.format, self.block, mode)
         return y if lora_z is None or lora_b is None else y + lora_z @ lora_b.t()
 
     @property

@@ -148,9 +148,10 @@ class SparseLinear(StoredLinear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``x`` [..., in_features] of fp32, fp16 or bf16 -> [..., out_features] of the same type."""
+        x, bias = self._operands(x)
         if self.packed is None:
-            return functional.linear(x, self.dense_weight(x.dtype), self.bias)
-        return ops.sparse_linear(x, self.packed, self.bias, _TYPES[self.value_type], self.out_features)
+            return functional.linear(x, self.dense_weight(x.dtype), bias)
+        return ops.sparse_linear(x, self.packed, bias, _TYPES[self.value_type], self.out_features)
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows of this layer."""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import nn
 
+from fairopt.errors import InputError
 from fairopt.nn.typed_buffers import TypedBuffers
 
 
@@ -28,3 +29,23 @@ class StoredLinear(TypedBuffers, ABC):
         if self.bias is not None:
             linear.bias = nn.Parameter(self.bias.detach().to(dtype, copy=True))
         return linear
+
+    def _operands(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Input and bias as the product takes them: under autocast in its type, as ``nn.Linear`` does."""
+        check_width(self, x, self.in_features)
+        dtype = autocast_dtype(x)
+        return (x, self.bias) if dtype is None else (x.to(dtype), None if self.bias is None else self.bias.to(dtype))
+
+
+def check_width(layer: nn.Module, x: torch.Tensor, in_features: int) -> None:
+    """Refuse an ``x`` with rows of another length: the packed layout has room for columns that are not there."""
+    if x.dim() < 1 or x.shape[-1] != in_features:
+        raise InputError(f"{type(layer).__name__}: x must be [..., {in_features}], got {list(x.shape)}")
+
+
+def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
+    """The type that ``torch.autocast`` gives the operands of a product with ``x``; None where it leaves them alone."""
+    device = x.device.type
+    if device not in ("cpu", "cuda") or not torch.is_autocast_enabled(device):
+        return None
+    return torch.get_autocast_dtype(device) if x.is_floating_point() and x.dtype != torch.float64 else None
