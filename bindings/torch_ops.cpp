@@ -29,6 +29,7 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def("prune_mask_rows(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
   m.def("prune_mask_model(Tensor[] scores, SymInt prune, Tensor[]? norms=None) -> Tensor[]");
   m.def("prune_mask_n_of_m(Tensor score, int n, int m, Tensor? norms=None) -> Tensor");
+  m.def("apply_mask(Tensor weight, Tensor keep) -> Tensor");
   m.def(
       "gptq(Tensor weight, Tensor hessian, str format, int block, str act_order='none', float damp=0.01) "
       "-> (Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
@@ -77,6 +78,7 @@ static void implement(torch::stable::detail::StableLibrary& m) {
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CPU, m) {
   implement(m);
   m.impl("pack_sparse", TORCH_BOX(&pack_sparse));  // Python packs on CUDA
+  m.impl("apply_mask", TORCH_BOX(&apply_mask));    // torch's own is as fast there
   m.impl("double_quantize", TORCH_BOX(&double_quantize));
 }
 STABLE_TORCH_LIBRARY_IMPL(fairopt, CUDA, m) { implement(m); }

@@ -46,6 +46,7 @@ Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Te
 std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t prune,
                                      std::optional<std::vector<Tensor>> norms);
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms);
+Tensor apply_mask(const Tensor& weight, const Tensor& keep);
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, const Tensor& hessian, std::string format,
                                                         std::int64_t block, std::string act_order, double damp);
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> sparsegpt(

@@ -18,6 +18,7 @@ import fairopt as fo
 from fairopt.compress.calibration import Calibration
 from fairopt.compress.gradients import Gradients, layer_gradients
 from fairopt.compress.layers import dense_weight
+from fairopt.compress.prune_layer import prune_layer
 from fairopt.compress.prune_options import (
     Amount,
     Fisher,
@@ -106,6 +107,21 @@ def test_a_score_by_its_definition(step: Prune, score: torch.Tensor, along: str,
     result = layer_pruner(step).prune(WEIGHT, amount, SEEN, 0)
     assert torch.equal(result.keep, kept(score, amount, along))
     assert torch.equal(result.weight, torch.where(result.keep, WEIGHT, 0))
+
+
+ALL_STEPS: list[Prune] = [Magnitude(0.5), Magnitude(0.5, "row"), Random(0.5), Wanda(KeepNOfM(2, 4))]
+ALL_STEPS += [Gblm(0.5), Hgla(0.5), Fisher(0.5), Taylor(0.5), Taylor(0.5, order=2)]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("step", ALL_STEPS, ids=str)
+def test_a_layer_of_any_type_is_pruned_by_its_values_in_float32(step: Prune, dtype: torch.dtype) -> None:
+    layer = nn.Linear(K, N, bias=False).requires_grad_(False)
+    layer.weight.copy_(WEIGHT.to(dtype))
+    keep = layer_pruner(step).prune(layer.weight, step.amount, SEEN, 3).keep
+    made, notes = prune_layer(layer.to(dtype), step, SEEN, 3)
+    assert torch.equal(dense_weight(made), torch.where(keep, layer.weight, 0))
+    assert notes["kept"] == int(keep.sum()) / keep.numel()
 
 
 def test_random_masks_depend_on_seed_and_name_alone() -> None:

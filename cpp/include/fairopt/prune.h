@@ -40,4 +40,9 @@ inline constexpr int kMaxM = 32;  ///< of N:M
 void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* mask,
                        Executor& executor = default_executor());
 
+/// out[i] = values[i] where mask[i] is not 0, else zero; bits are copied, so values of 2, 4 or 8 bytes may be any.
+/// `out` may be `values`.
+void apply_mask(const void* values, int value_bytes, std::int64_t n, const std::uint8_t* mask, void* out,
+                Executor& executor = default_executor());
+
 }  // namespace fairopt

@@ -14,6 +14,7 @@ from fairopt.compress.calibration import Calibration
 from fairopt.compress.layers import dense_weight
 from fairopt.compress.norms import model_norms
 from fairopt.compress.prune_options import LayerRatio, Magnitude, Prune, Wanda
+from fairopt.compress.pruners.selection import selectable
 from fairopt.compress.pruners.wanda import wanda_score
 from fairopt.compress.recipe import Chain
 
@@ -52,10 +53,10 @@ def _one_threshold(model: nn.Module, names: list[str], step: Magnitude) -> dict[
     Within a layer these are its own smallest, so that the share says the mask.
     """
     assert isinstance(step.amount, float | int)
-    weights = [dense_weight(model.get_submodule(name)).float().cpu().contiguous() for name in names]
+    weights = [selectable(dense_weight(model.get_submodule(name))) for name in names]
     total = sum(weight.numel() for weight in weights)
     keeps = ops.prune_mask_model(weights, round(step.amount * total))
-    return {name: 1 - int(keep.sum()) / keep.numel() for name, keep in zip(names, keeps, strict=True)}
+    return {name: 1 - int(torch.count_nonzero(keep)) / keep.numel() for name, keep in zip(names, keeps, strict=True)}
 
 
 def _owl(model: nn.Module, names: list[str], step: Wanda, calibration: Calibration) -> dict[str, float]:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.utils.hooks import RemovableHandle
 
+from fairopt import ops
 from fairopt.errors import InputError
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -25,7 +26,7 @@ class Mask(nn.Module):
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         """``weight`` with zeros where ``keep`` is False; no gradient passes there."""
-        return torch.where(self.keep, weight, torch.zeros_like(weight))
+        return ops.apply_mask(weight, self.keep)
 
 
 def masked(layer: Layer, keep: torch.Tensor | None = None) -> Layer:

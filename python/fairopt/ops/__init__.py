@@ -12,6 +12,7 @@ kernels cannot run is a ``RuntimeError`` that says why (see ``fairopt doctor``).
 
 from __future__ import annotations
 
+from fairopt.ops.apply_mask import apply_mask
 from fairopt.ops.double_quantize import double_dequantize, double_quantize
 from fairopt.ops.double_quantize import dynamic_map as dynamic_map  # no operator, so not in __all__
 from fairopt.ops.dynamic_int8_linear import dynamic_int8_linear
@@ -37,6 +38,7 @@ __all__ = [
     "Gptq",
     "SecondOrderTarget",
     "SparseGpt",
+    "apply_mask",
     "dequantize_blockwise",
     "double_dequantize",
     "double_quantize",

@@ -9,6 +9,7 @@
 #include "kernels/cpu/range_search.inl.h"
 #include "kernels/cpu/hqq.inl.h"
 #include "kernels/cpu/prune_mask.inl.h"
+#include "kernels/cpu/apply_mask.inl.h"
 #include "kernels/cpu/quantized_linear.inl.h"
 #include "kernels/cpu/quantized_linear_panel.inl.h"
 #include "kernels/cpu/packed_epilogue.inl.h"
@@ -58,6 +59,7 @@ constexpr KernelTable make_table(const char* name) {
       .count_below = &count_below,
       .mask_above = &mask_above,
       .n_of_m = &n_of_m,
+      .apply_mask = {&apply_mask<std::uint16_t>, &apply_mask<std::uint32_t>, &apply_mask<std::uint64_t>},
       .pack_activations = &pack_activations,
       .quantized_linear = &quantized_linear,
       .quantized_linear_scratch = &quantized_linear_scratch,

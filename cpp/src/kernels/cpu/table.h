@@ -252,6 +252,9 @@ struct KernelTable {
                      std::uint8_t* mask);
   std::int32_t (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);  // the largest key
 
+  // apply_mask.inl.h: of values of 2, 4 and 8 bytes.
+  void (*apply_mask[3])(const void* values, std::int64_t n, const std::uint8_t* mask, void* out);
+
   // quantized_linear.inl.h: rows [lo, hi) of x [m, k] -> packed [ceil(k / kLinearBlockK), m, kLinearBlockK] in the
   // order of the level; then columns [lo, hi) of y, with quantized_linear_scratch(args) floats to work in.
   void (*pack_activations)(const QuantizedLinear& args, const float* x, float* packed, std::int64_t lo,

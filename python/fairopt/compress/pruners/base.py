@@ -19,7 +19,7 @@ Needs: TypeAlias = Literal["nothing", "norms", "gradients", "norms_and_gradients
 class Pruned:
     """A layer after pruning."""
 
-    weight: torch.Tensor  # [N, K] fp32, zero where `keep` is False
+    weight: torch.Tensor  # [N, K] fp32 or of the type that was given, zero where `keep` is False
     keep: torch.Tensor  # bool [N, K]
     notes: Mapping[str, float] = field(default_factory=dict)  # what else happened: damping that was needed, ...
 
@@ -33,8 +33,9 @@ class LayerPruner(Protocol):
         ...
 
     def prune(self, weight: torch.Tensor, amount: Amount, statistics: Statistics | None, seed: int) -> Pruned:
-        """Prune ``amount`` of ``weight`` [N, K] fp32, which is not changed.
+        """Prune ``amount`` of ``weight`` [N, K], float32, float16 or bfloat16, which is not changed.
 
+        Scores are those of its values in float32.
         ``statistics`` is None where nothing is needed; ``seed`` is the layer's own (:func:`layer_seed`). A weight that
         is zero already has the smallest of scores: pruning twice prunes the larger amount.
         """

@@ -22,5 +22,5 @@ class FisherPruner:
         """See :class:`~fairopt.compress.pruners.base.LayerPruner`."""
         assert statistics is not None
         assert statistics.gradients is not None
-        score = weight.square() * statistics.gradients.mean_square
+        score = weight.float().square() * statistics.gradients.mean_square
         return masked(weight, keep_in_layer(score if score.any() else weight, amount))  # no gradient: an idle expert

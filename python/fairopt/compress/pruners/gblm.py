@@ -25,7 +25,7 @@ class GblmPruner:
 
     def prune(self, weight: torch.Tensor, amount: Amount, statistics: Statistics | None, seed: int) -> Pruned:
         """See :class:`~fairopt.compress.pruners.base.LayerPruner`."""
-        score = wanda_score(weight, statistics) + self._alpha * weight.abs() * gradient_norm(statistics)
+        score = wanda_score(weight, statistics) + self._alpha * weight.float().abs() * gradient_norm(statistics)
         return masked(weight, keep_in_rows(score, amount))
 
 

@@ -9,9 +9,14 @@ from fairopt.compress.prune_options import Amount, KeepNOfM, LayerRatio
 from fairopt.compress.pruners.base import Pruned
 
 
+def selectable(weight: torch.Tensor) -> torch.Tensor:
+    """``weight`` where and as masks are made: on the CPU (one pass a layer needs no more), dense, in 16 or 32 bits."""
+    return (weight.float() if weight.dtype == torch.float64 else weight).cpu().contiguous()
+
+
 def masked(weight: torch.Tensor, keep: torch.Tensor) -> Pruned:
     """``weight`` with zeros where ``keep`` is False."""
-    return Pruned(weight.masked_fill(~keep, 0), keep)
+    return Pruned(ops.apply_mask(weight, keep), keep)
 
 
 def keep_in_layer(score: torch.Tensor, amount: Amount) -> torch.Tensor:

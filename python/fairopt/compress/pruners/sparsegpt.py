@@ -32,6 +32,7 @@ class SparseGptPruner:
 
     def prune(self, weight: torch.Tensor, amount: Amount, statistics: Statistics | None, seed: int) -> Pruned:
         """See :class:`~fairopt.compress.pruners.base.LayerPruner`; nothing is random here."""
+        weight = weight.float()
         target, hessian, notes = target_of(weight, statistics, self._options.damp)
         found = ops.sparsegpt(target, hessian, **sparsegpt_amount(weight, amount), damp=self._options.damp)
         loss, damp, dead = found.report.tolist()

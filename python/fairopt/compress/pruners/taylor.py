@@ -28,5 +28,5 @@ class TaylorPruner:
         assert statistics.gradients is not None
         change = weight * statistics.gradients.mean
         if self._order == 2:
-            change -= weight.square() * statistics.gradients.mean_square / 2
+            change -= weight.float().square() * statistics.gradients.mean_square / 2
         return masked(weight, keep_in_layer(change if change.any() else weight, amount))  # no gradient: an idle expert

@@ -28,11 +28,11 @@ class WandaPruner:
 
 def wanda_score(weight: torch.Tensor, statistics: Statistics | None) -> torch.Tensor:
     """``|w_ij| ||x_j||`` of ``weight`` [N, K]."""
-    return weight.abs() * norms_of(weight, statistics)
+    return weight.float().abs() * norms_of(weight, statistics)
 
 
 def norms_of(weight: torch.Tensor, statistics: Statistics | None) -> torch.Tensor:
     """``||x_j||`` [K]; ones where no input was seen, as by an idle expert, so that the score is the magnitude."""
     assert statistics is not None
     assert statistics.norms is not None
-    return statistics.norms if statistics.norms.any() else weight.new_ones(weight.shape[1])
+    return statistics.norms if statistics.norms.any() else torch.ones(weight.shape[1])
