@@ -54,21 +54,22 @@ Tensor dynamic_int8_linear(const Tensor& x, const Tensor& codes, const Tensor& s
   std::vector<std::int64_t> sizes = leading_sizes(x);
   sizes.push_back(codes.size(0));
   if (x.is_cuda()) return run_cuda(x, codes, scales, bias, static_cast<float>(threshold), sizes);
-  const Tensor in = dense(in_dtype(x, ScalarType::Float)), weight = dense(codes), steps = dense(scales);
-  const Tensor offset = bias ? dense(in_dtype(*bias, ScalarType::Float)) : steps;
-  const Tensor y = torch::stable::new_empty(in, sizes);
+  const Floats in(op, "x", x);
+  const Tensor weight = dense(codes), steps = dense(scales);
+  const std::optional<Floats> offset = bias ? std::optional(Floats(op, "bias", *bias)) : std::nullopt;
+  const FloatOutput y(op, x, sizes);
   TorchExecutor executor;
-  fairopt::dynamic_int8_linear({.x = in.const_data_ptr<float>(),
+  fairopt::dynamic_int8_linear({.x = in.data(),
                                 .m = leading_numel(x),
                                 .n = codes.size(0),
                                 .k = codes.size(1),
                                 .codes = weight.const_data_ptr<std::int8_t>(),
                                 .scales = steps.const_data_ptr<float>(),
-                                .bias = bias ? offset.const_data_ptr<float>() : nullptr,
+                                .bias = offset ? offset->data() : nullptr,
                                 .threshold = static_cast<float>(threshold),
-                                .y = y.mutable_data_ptr<float>()},
+                                .y = y.data()},
                                executor);
-  return in_dtype(y, x.scalar_type());
+  return y.round();
 }
 
 }  // namespace fairopt::ops

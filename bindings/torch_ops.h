@@ -5,6 +5,7 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -96,6 +97,31 @@ std::int64_t leading_numel(const Tensor& tensor);
 /// through its dispatcher, some microseconds a call, even when there is nothing to do.
 Tensor dense(const Tensor& tensor);
 Tensor in_dtype(const Tensor& tensor, ScalarType type);
+
+/// A CPU tensor as a kernel of fp32 reads it: dense, in its own memory where it is float32, else widened.
+class Floats {
+ public:
+  Floats(const char* op, const char* argument, const Tensor& tensor);
+  const float* data() const;
+
+ private:
+  Tensor dense_;
+  std::unique_ptr<float[]> widened_;
+};
+
+/// A new CPU tensor of the type of `like`, the argument called x, that a kernel of fp32 writes.
+class FloatOutput {
+ public:
+  FloatOutput(const char* op, const Tensor& like, const std::vector<std::int64_t>& sizes);
+  float* data() const;
+  /// The tensor, once the kernel has written: its values rounded once.
+  Tensor round() const;
+
+ private:
+  Tensor tensor_;
+  DType dtype_;
+  std::unique_ptr<float[]> wide_;
+};
 
 /// What `zeros` is of: float32 for the formats that keep floats, else uint8 (empty where there are none).
 ScalarType zeros_dtype(Format format);

@@ -39,10 +39,8 @@ std::optional<Lora> lora_branch(const char* op, const Tensor& x, const std::opti
   sizes.push_back(z->size(-1));
   require_shape(op, "lora_z", *z, sizes, "[..., rank] like x");
   require_shape(op, "lora_b", *b, {rows, z->size(-1)}, "[rows, rank]");
-  return Lora{dense(*z), dense(*b), z->size(-1)};
+  return Lora{*z, *b, z->size(-1)};
 }
-
-Tensor as_float32(const Tensor& tensor) { return in_dtype(tensor, ScalarType::Float); }
 
 /// Double arithmetic on exactly dequantised weights, in every mode.
 Tensor run_double(const Tensor& x, const Tensor& packed, const std::optional<Tensor>& bias, const std::string& format,
@@ -51,7 +49,8 @@ Tensor run_double(const Tensor& x, const Tensor& packed, const std::optional<Ten
   const Tensor y = quantized_linear(x, codes, scales, zeros, bias, format, block);
   if (!lora) return y;
   double* out = y.mutable_data_ptr<double>();
-  const double *z = lora->z.const_data_ptr<double>(), *b = lora->b.const_data_ptr<double>();
+  const Tensor lora_z = dense(lora->z), lora_b = dense(lora->b);
+  const double *z = lora_z.const_data_ptr<double>(), *b = lora_b.const_data_ptr<double>();
   for (std::int64_t i = 0; i < leading_numel(x); ++i) {
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::int64_t r = 0; r < lora->rank; ++r) {
@@ -63,29 +62,29 @@ Tensor run_double(const Tensor& x, const Tensor& packed, const std::optional<Ten
 }
 
 /// fp32 inside, whatever the 16-bit type outside: one rounding at the end.
-Tensor run(const Tensor& x, const Tensor& packed, const std::optional<Tensor>& bias, const QuantizedLayout& layout,
-           MatmulMode mode, const std::optional<Lora>& lora) {
+Tensor run(const char* op, const Tensor& x, const Tensor& packed, const std::optional<Tensor>& bias,
+           const QuantizedLayout& layout, MatmulMode mode, const std::optional<Lora>& lora) {
   std::vector<std::int64_t> sizes = leading_sizes(x);
   sizes.push_back(layout.rows);
-  const Tensor floats = as_float32(x), y = torch::stable::new_empty(floats, sizes);
-  const Tensor float_bias = bias ? as_float32(dense(*bias)) : y;
-  PackedLinearArgs args;
-  args.x = floats.const_data_ptr<float>();
-  args.m = leading_numel(x);
-  args.packed = packed.const_data_ptr<std::uint8_t>();
-  args.layout = layout;
-  args.mode = mode;
-  args.bias = bias ? float_bias.const_data_ptr<float>() : nullptr;
-  const Lora float_lora = lora ? Lora{as_float32(lora->z), as_float32(lora->b), lora->rank} : Lora{y, y, 0};
-  if (lora) {
-    args.lora_z = float_lora.z.const_data_ptr<float>();
-    args.lora_b = float_lora.b.const_data_ptr<float>();
-    args.lora_rank = lora->rank;
-  }
-  args.y = y.mutable_data_ptr<float>();
+  const auto floats = [op](const char* argument, const Tensor& tensor) { return Floats(op, argument, tensor); };
+  const Floats in = floats("x", x);
+  const std::optional<Floats> offset = bias ? std::optional(floats("bias", *bias)) : std::nullopt;
+  const std::optional<Floats> lora_z = lora ? std::optional(floats("lora_z", lora->z)) : std::nullopt;
+  const std::optional<Floats> lora_b = lora ? std::optional(floats("lora_b", lora->b)) : std::nullopt;
+  const FloatOutput y(op, x, sizes);
   TorchExecutor executor;
-  packed_linear(args, executor);
-  return in_dtype(y, x.scalar_type());
+  packed_linear({.x = in.data(),
+                 .m = leading_numel(x),
+                 .packed = packed.const_data_ptr<std::uint8_t>(),
+                 .layout = layout,
+                 .mode = mode,
+                 .bias = offset ? offset->data() : nullptr,
+                 .lora_z = lora_z ? lora_z->data() : nullptr,
+                 .lora_b = lora_b ? lora_b->data() : nullptr,
+                 .lora_rank = lora ? lora->rank : 0,
+                 .y = y.data()},
+                executor);
+  return y.round();
 }
 
 }  // namespace
@@ -132,7 +131,7 @@ Tensor packed_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor
   }
   const std::optional<Lora> lora = lora_branch(op, x, lora_z, lora_b, rows);
   if (fp64) return run_double(x, packed, bias, format, block, rows, lora);
-  return run(dense(x), dense(packed), bias, layout, parsed, lora);
+  return run(op, x, dense(packed), bias, layout, parsed, lora);
 }
 
 }  // namespace fairopt::ops

@@ -20,21 +20,20 @@ struct Operands {
   MatmulMode mode;
 };
 
-Tensor as_float32(const Tensor& tensor) { return in_dtype(tensor, ScalarType::Float); }
-
 /// fp32 inside, whatever the 16-bit type outside: one rounding at the end.
-Tensor run_cpu(const Operands& in) {
-  const Tensor x = as_float32(in.x), y = torch::stable::new_empty(x, in.y_sizes);
-  const std::optional<Tensor> bias = in.bias ? std::optional(as_float32(*in.bias)) : std::nullopt;
+Tensor run_cpu(const char* op, const Operands& in) {
+  const Floats x(op, "x", in.x);
+  const std::optional<Floats> bias = in.bias ? std::optional(Floats(op, "bias", *in.bias)) : std::nullopt;
+  const FloatOutput y(op, in.x, in.y_sizes);
   TorchExecutor executor;
-  quantized_linear({.x = x.const_data_ptr<float>(),
+  quantized_linear({.x = x.data(),
                     .m = in.m,
                     .weight = in.weight.view(),
                     .layout = in.weight.layout,
-                    .bias = bias ? bias->const_data_ptr<float>() : nullptr,
-                    .y = y.mutable_data_ptr<float>()},
+                    .bias = bias ? bias->data() : nullptr,
+                    .y = y.data()},
                    executor);
-  return in_dtype(y, in.x.scalar_type());
+  return y.round();
 }
 
 /// Double arithmetic on exactly dequantised weights: what gradcheck differentiates, and an oracle for the rest.
@@ -146,7 +145,7 @@ Tensor quantized_linear(const Tensor& x, const Tensor& codes, const Tensor& scal
   in.y_sizes.push_back(weight.layout.rows);
   if (bias) in.bias = dense(*bias);
   if (x.is_cuda()) return run_cuda(in, dtype);
-  return fp64 ? run_cpu_double(in) : run_cpu(in);
+  return fp64 ? run_cpu_double(in) : run_cpu(op, in);
 }
 
 }  // namespace fairopt::ops

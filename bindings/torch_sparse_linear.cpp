@@ -54,19 +54,20 @@ struct Operands {
 };
 
 /// fp32 inside, whatever the 16-bit type outside: one rounding at the end.
-Tensor run_cpu(const Operands& in) {
-  const Tensor x = in_dtype(in.x, ScalarType::Float), y = torch::stable::new_empty(x, in.y_sizes);
-  const std::optional<Tensor> bias = in.bias ? std::optional(in_dtype(*in.bias, ScalarType::Float)) : std::nullopt;
+Tensor run_cpu(const char* op, const Operands& in) {
+  const Floats x(op, "x", in.x);
+  const std::optional<Floats> bias = in.bias ? std::optional(Floats(op, "bias", *in.bias)) : std::nullopt;
+  const FloatOutput y(op, in.x, in.y_sizes);
   TorchExecutor executor;
-  fairopt::sparse_linear({.x = x.const_data_ptr<float>(),
+  fairopt::sparse_linear({.x = x.data(),
                           .m = in.m,
                           .packed = in.packed.const_data_ptr<std::uint8_t>(),
                           .bytes = in.packed.numel(),
                           .layout = in.layout,
-                          .bias = bias ? bias->const_data_ptr<float>() : nullptr,
-                          .y = y.mutable_data_ptr<float>()},
+                          .bias = bias ? bias->data() : nullptr,
+                          .y = y.data()},
                          executor);
-  return in_dtype(y, in.x.scalar_type());
+  return y.round();
 }
 
 template <class... Arguments>
@@ -147,7 +148,7 @@ Tensor sparse_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor
     in.bias = dense(*bias);
   }
   if (x.is_cuda()) return run_cuda(in, x_dtype);
-  return fp64 ? run_dense(in) : run_cpu(in);
+  return fp64 ? run_dense(in) : run_cpu(op, in);
 }
 
 }  // namespace fairopt::ops

@@ -3,6 +3,7 @@
 
 #include "all_formats.h"
 #include "catch.h"
+#include "fairopt/convert.h"
 #include "fairopt/quantize.h"
 #include "kernels/formats.h"
 #include "kernels/reference_quantize.h"
@@ -139,6 +140,30 @@ TEST_CASE("convert: every 16-bit float widens exactly, on every level", "[dequan
       REQUIRE(bits(bf16[i]) == bits(kernels::reference::from_bf16(all[i])));
     }
   }
+}
+
+TEST_CASE("convert: whole buffers are those of the kernels, of every type", "[dequantize][every_level]") {
+  const std::vector<float> values = any_finite(100001, 4);  // several threads, a ragged tail
+  const auto n = static_cast<std::int64_t>(values.size());
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    std::vector<float> stored(values.size()), back(values.size());  // room for any of them
+    from_float32(values.data(), n, stored.data(), dtype);
+    to_float32(stored.data(), dtype, n, back.data());
+    std::vector<std::uint16_t> narrow(values.size());
+    std::memcpy(narrow.data(), stored.data(), narrow.size() * sizeof(narrow[0]));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const float expected = dtype == DType::kFloat32 ? values[i]
+                             : dtype == DType::kFloat16
+                                 ? kernels::reference::from_f16(kernels::reference::to_f16(values[i]))
+                                 : kernels::reference::from_bf16(kernels::reference::to_bf16(values[i]));
+      REQUIRE(bits(back[i]) == bits(expected));
+      if (dtype == DType::kBFloat16) REQUIRE(narrow[i] == kernels::reference::to_bf16(values[i]));
+    }
+  }
+  REQUIRE_THROWS_WITH(to_float32(nullptr, DType::kFloat16, 1, nullptr),
+                      "to_float32: source and target must not be null");
+  REQUIRE_THROWS_WITH(from_float32(values.data(), -1, nullptr, DType::kFloat16),
+                      "from_float32: n must be non-negative, got -1");
 }
 
 TEST_CASE("convert: narrowing rounds half to even, on every level", "[dequantize][every_level]") {

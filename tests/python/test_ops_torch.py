@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from quantized import DTYPES, Weight, normal, quantized
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fairopt import _core, ops
 from fairopt.formats import FORMATS
@@ -87,6 +89,26 @@ def check_compiled(compiled: Callable[..., torch.Tensor], weight: Weight, rows: 
     torch.testing.assert_close(got, want)
     for a, b in zip(torch.autograd.grad(got, (x, bias)), torch.autograd.grad(want, (x, bias)), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_without_gradients_it_is_the_same_operator() -> None:
+    seen = []
+
+    class Spy(TorchDispatchMode):
+        def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(operator)
+            return operator(*args, **(kwargs or {}))
+
+    weight = quantized(normal(6, 64), "int4_sym", 64)
+    packed = ops.pack_weight(*weight[:3], "int4_sym", 64, 64)
+    x, bias = normal(2, 64).requires_grad_(), normal(6).requires_grad_()
+    with torch.no_grad(), Spy():
+        y = ops.packed_linear(x, packed, bias, "int4_sym", 64, 6, "exact")
+    assert seen == [OPS.packed_linear.default]
+    assert not y.requires_grad
+    assert torch.equal(y, ops.packed_linear(x, packed, bias, "int4_sym", 64, 6, "exact"))
+    (y * bias).sum().backward()  # not a tensor of inference mode: it may meet gradients later
+    assert bias.grad is not None
 
 
 def test_compile_fullgraph_with_gradients() -> None:

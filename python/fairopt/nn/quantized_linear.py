@@ -253,9 +253,10 @@ class QuantizedLinear(StoredLinear):
             x = ops.hadamard_transform(x)
         if self.order is not None:
             x = x.index_select(-1, self.order)
-        if self.packed is not None and x.dtype != torch.float64:
+        packed = self.packed
+        if packed is not None and x.dtype != torch.float64:
             rows, mode = self.out_features, self.mode_for(x.dtype)
-            return ops.packed_linear(x, self.packed, bias, self.format, self.block, rows, mode, lora_z, lora_b)
+            return ops.packed_linear(x, packed, bias, self.format, self.block, rows, mode, lora_z, lora_b)
         on_cuda = x.is_cuda and self._mode in ("a8", "a16", "a24")  # the others are chosen for the CPU
         mode = self._mode if on_cuda and self._mode is not None else "exact"
         y = ops.quantized_linear(x, *self.rows(), bias, self.format, self.block, mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ def load(library: Path) -> None:
 
 
 load(Path(_core.__file__).with_name("libfairopt_ops.so"))
+
+
+def call(operator: Callable[..., Any], *args: Any) -> Any:
+    """``operator(*args)``, past its autograd formula where gradients are off.
+
+    The formula is Python, which torch's dispatcher enters whatever the mode: some 4 microseconds a call, as much as a
+    small product takes. A compiler and an exporter trace the operator itself.
+    """
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return operator(*args)
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator(*args)
 
 
 def _constant(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

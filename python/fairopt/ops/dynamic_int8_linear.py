@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fairopt.ops import _library  # noqa: F401  registers the operator
+from fairopt.ops import _library
 
 
 def dynamic_int8_linear(
@@ -42,7 +42,7 @@ def dynamic_int8_linear(
     Returns:
         [..., n] of the type of ``x``.
     """
-    y: torch.Tensor = torch.ops.fairopt.dynamic_int8_linear.default(x, codes, scales, bias, threshold)
+    y: torch.Tensor = _library.call(torch.ops.fairopt.dynamic_int8_linear.default, x, codes, scales, bias, threshold)
     return y
 
 

@@ -88,8 +88,8 @@ def packed_linear(
     Returns:
         [..., rows] of the type of ``x``.
     """
-    y: torch.Tensor = torch.ops.fairopt.packed_linear.default(
-        x, packed, bias, format, block, rows, mode, lora_z, lora_b
+    y: torch.Tensor = _library.call(
+        torch.ops.fairopt.packed_linear.default, x, packed, bias, format, block, rows, mode, lora_z, lora_b
     )
     return y
 

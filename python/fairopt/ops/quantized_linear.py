@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from fairopt.ops import _library  # noqa: F401  registers the operator
+from fairopt.ops import _library
 from fairopt.ops.quantize_blockwise import dequantize_blockwise
 
 
@@ -42,7 +42,9 @@ def quantized_linear(
     Returns:
         [..., n] of the type of ``x``.
     """
-    y: torch.Tensor = torch.ops.fairopt.quantized_linear.default(x, codes, scales, zeros, bias, format, block, mode)
+    y: torch.Tensor = _library.call(
+        torch.ops.fairopt.quantized_linear.default, x, codes, scales, zeros, bias, format, block, mode
+    )
     return y
 
 

@@ -80,7 +80,7 @@ def sparse_linear(
     Returns:
         [..., rows] of the type of ``x``.
     """
-    y: torch.Tensor = torch.ops.fairopt.sparse_linear.default(x, packed, bias, dtype, rows)
+    y: torch.Tensor = _library.call(torch.ops.fairopt.sparse_linear.default, x, packed, bias, dtype, rows)
     return y
 
 
