@@ -218,6 +218,8 @@ def test_layers_without_zeros_are_refused() -> None:
 
     with pytest.raises(InputError, match="masked: layer must have weights that are zero, got none"):
         fo.nn.masked(nn.Linear(4, 4))
+    with pytest.raises(InputError, match="masked: layer must have a parameter 'weight', got SparseLinear"):
+        fo.nn.masked(fo.nn.SparseLinear.from_linear(nn.Linear(4, 4)))
     layer = nn.Linear(4, 4)
     with pytest.raises(InputError, match="keep_zeros: model must have weights that are zero and that the optimizer"):
         fo.nn.keep_zeros(torch.optim.SGD(layer.parameters()), layer)

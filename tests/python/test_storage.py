@@ -186,6 +186,44 @@ def test_what_cannot_be_saved_is_named(compressed: nn.Module, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+def adapted(model: nn.Module) -> nn.Module:
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(model, LoraConfig(target_modules=["q_proj"]))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "message"),
+    [
+        (lambda model: torch.compile(model, backend="eager"), "got OptimizedModule around it .give its '_orig_mod'"),
+        (adapted, "got PeftModel around it"),
+        (lambda model: adapted(model) and model, "got '.*q_proj' with an adapter"),
+        (lambda model: fairopt.nn.masked(model.model.layers[0].mlp.up_proj) and model, "got '.*up_proj' with a mask"),
+    ],
+)
+@pytest.mark.parametrize("write", [fairopt.save, lambda model, folder: fairopt.export(model, folder, "dense")])
+def test_what_no_loader_would_find_is_not_written(
+    wrap: Callable[[nn.Module], nn.Module], message: str, write: Callable[..., object], tmp_path: Path
+) -> None:
+    model = wrap(fairopt.compress(llama(), "magnitude:0.5"))
+    with pytest.raises(InputError, match=message):
+        write(model, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_zeros_and_bits_are_those_of_now(tmp_path: Path) -> None:
+    model = fairopt.compress(llama(), "magnitude:0.5;*.down_proj=int8:g=32").bfloat16()
+    name, other = "model.layers.0.mlp.up_proj", "model.layers.0.mlp.down_proj"
+    with torch.no_grad():
+        model.get_submodule(name).weight.add_(1)
+    before, saved = fairopt.record(model), fairopt.save(model, tmp_path / "model")
+    assert before.layers[name].sparsity == 0.5
+    assert (saved.layers[name].sparsity, saved.layers[name].kept) == (0, 0.5)
+    assert (saved.layers[name].bits_per_weight, saved.layers[other].bits_per_weight) == (16, 9)
+    assert saved.sparsity < before.sparsity
+    assert fairopt.record(fairopt.load(tmp_path / "model")).layers == saved.layers
+
+
 def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     """Change the tensors and record the new file honestly, so that only the contents are wrong."""
     tensors = load_file(folder / "model.safetensors")

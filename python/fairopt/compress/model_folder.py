@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.utils.parametrize import is_parametrized
 
 from fairopt.compress import weight_files
 from fairopt.compress.record import unique_state
@@ -32,6 +33,23 @@ TOKENIZER_FILES = (
     "chat_template*",
     "additional_chat_templates",
 )
+
+
+def check_model(op: str, model: Any) -> None:
+    """Refuse, with :class:`~fairopt.errors.InputError`, what would lie in a folder under names that nothing reads: a
+    model in another module, and layers with a mask or an adapter."""
+    from transformers import PreTrainedModel
+
+    if not isinstance(model, PreTrainedModel):
+        inside = next((name for name, part in model.named_modules() if isinstance(part, PreTrainedModel)), None)
+        hint = "" if inside is None else f" around it (give its '{inside}')"
+        raise InputError(f"{op}: model must be a transformers model, got {type(model).__name__}{hint}")
+    for name, module in model.named_modules():
+        if is_parametrized(module):
+            hint = "a mask or another parametrisation (fo.nn.unmasked ends a mask)"
+            raise InputError(f"{op}: layers must be plain, got '{name}' with {hint}")
+        if hasattr(module, "base_layer"):
+            raise InputError(f"{op}: layers must be plain, got '{name}' with an adapter (fairopt.hf.merge merges it)")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypedDict, cast
 
 import torch
 from torch import nn
@@ -155,6 +155,20 @@ def record(model: nn.Module) -> Record:
     return dataclasses.replace(stored, bytes=stored_bytes(model))
 
 
+def as_stored(model: nn.Module) -> Record:
+    """:func:`record` with the zeros and bits that dense layers have now: they may have been trained or cast since."""
+    found = record(model)
+    layers = {name: _as_now(model.get_submodule(name), layer) for name, layer in found.layers.items()}
+    return dataclasses.replace(found, layers=layers, **_over_layers(layers))
+
+
+def _as_now(module: nn.Module, layer: LayerRecord) -> LayerRecord:
+    if isinstance(module, StoredLayer):
+        return layer
+    weight = dense_weight(module)
+    return dataclasses.replace(layer, bits_per_weight=8.0 * weight.element_size(), sparsity=_share_of_zeros(weight))
+
+
 def has_record(model: nn.Module) -> bool:
     """Whether the model was compressed by fairopt."""
     return isinstance(getattr(model, _ATTRIBUTE, None), Record)
@@ -220,16 +234,13 @@ def summarise(
     calibration: Described | None = None,
 ) -> Record:
     """The record of layers that have been described; ``after`` may be on the meta device."""
-    weights = {name: layer.shape[0] * layer.shape[1] for name, layer in layers.items()}
-    total = max(1, sum(weights.values()))
     return Record(
         recipe=str(recipe),
         seed=seed,
         layers=layers,
         bytes=stored_bytes(after),
         dense_bytes=dense_bytes,
-        bits_per_weight=sum(layers[name].bits_per_weight * count for name, count in weights.items()) / total,
-        sparsity=sum(layers[name].sparsity * count for name, count in weights.items()) / total,
+        **_over_layers(layers),
         versions={
             "fairopt": fairopt.__version__,
             "python": platform.python_version(),
@@ -241,6 +252,25 @@ def summarise(
     )
 
 
+class _OverLayers(TypedDict):
+    bits_per_weight: float
+    sparsity: float
+
+
+def _over_layers(layers: Mapping[str, LayerRecord]) -> _OverLayers:
+    """The means over all weights of the layers."""
+    counts = [layer.shape[0] * layer.shape[1] for layer in layers.values()]
+    counted, total = list(zip(layers.values(), counts, strict=True)), max(1, sum(counts))
+    return {
+        "bits_per_weight": sum(layer.bits_per_weight * count for layer, count in counted) / total,
+        "sparsity": sum(layer.sparsity * count for layer, count in counted) / total,
+    }
+
+
+def _share_of_zeros(weight: torch.Tensor) -> float:
+    return (weight.numel() - int(torch.count_nonzero(weight))) / max(1, weight.numel())
+
+
 def describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] | None) -> LayerRecord:
     """What a record says of one compressed layer."""
     if isinstance(layer, StoredLayer):
@@ -248,14 +278,13 @@ def describe_layer(layer: nn.Module, chain: Chain, report: Mapping[str, float] |
     else:
         weight = dense_weight(layer)
         bits = 8.0 * weight.element_size()
-    zeros = weight.numel() - int(torch.count_nonzero(weight))
     said = dict(report or {})
     kept = said.pop("kept", None)
     return LayerRecord(
         recipe=str(chain),
         shape=cast(tuple[int, int], tuple(weight.shape)),
         bits_per_weight=bits,
-        sparsity=zeros / max(1, weight.numel()),
+        sparsity=_share_of_zeros(weight),
         solver=said or None,
         kept=kept,
         zeros_stored=None if kept is None else not isinstance(layer, SparseLinear),

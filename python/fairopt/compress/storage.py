@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fairopt.compress import model_folder, quantization_config, weight_files
-from fairopt.compress.record import Record, attach, record, unique_state
+from fairopt.compress.record import Record, as_stored, attach, unique_state
 from fairopt.errors import InputError
 from fairopt.nn import pack
 
@@ -36,15 +36,15 @@ def save(
         tokenizer: saved beside the model. A path names a folder whose tokenizer files are copied as they are.
 
     Returns:
-        The record as written, with the size and hash of the weights file.
+        The record as written, with the size and hash of the weights file; zeros and bits of dense layers are those of
+        now, should the model have been trained or cast.
 
     Raises:
-        InputError: for a model that is no compressed transformers model, a folder that cannot be written or holds other
-            things, or a full disk. What was there before is then still there.
+        InputError: for a model that is no compressed transformers model or has masked layers or adapters, a folder that
+            cannot be written or holds other things, or a full disk. What was there before is then still there.
     """
-    if not hasattr(model, "save_pretrained"):
-        raise InputError(f"save: model must be a transformers model, got {type(model).__name__}")
-    stored = record(model)
+    model_folder.check_model("save", model)
+    stored = as_stored(model)
     with model_folder.whole("save", Path(dir).absolute(), RECORD, has_tokenizer=tokenizer is not None) as draft:
         return _write(model, stored, draft, tokenizer)
 

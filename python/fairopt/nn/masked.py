@@ -42,7 +42,7 @@ def masked(layer: Layer, keep: torch.Tensor | None = None) -> Layer:
     Raises:
         InputError: a mask of another shape or type, or no mask and no zeros.
     """
-    weight = layer.weight
+    weight = getattr(layer, "weight", None)
     if not isinstance(weight, nn.Parameter):
         raise InputError(f"masked: layer must have a parameter 'weight', got {type(layer).__name__}")
     if keep is None:

@@ -66,8 +66,7 @@ def export(
     """
     if layout not in LAYOUTS:
         raise InputError(f"export: layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
-    if not hasattr(model, "save_pretrained"):
-        raise InputError(f"export: model must be a transformers model, got {type(model).__name__}")
+    model_folder.check_model("export", model)
     if has_record(model) and (sizes := record(model).unsaid_sizes):
         place, said = next(iter(sizes.items()))
         raise InputError(
