@@ -46,6 +46,7 @@ struct Range {
     return {__fadd_rn(r.low, 0.0f), __fadd_rn(r.high, 0.0f)};  // -0 becomes 0
   }
   __device__ float amax() const { return fmaxf(fabsf(low), fabsf(high)); }
+  __device__ float depth() const { return __fsub_rn(0.0f, low); }  // never -0
   __device__ Range with_zero() const { return {fminf(low, 0.0f), fmaxf(high, 0.0f)}; }
   /// Halves, so that the width cannot overflow.
   __device__ float step(float levels) const {
@@ -113,14 +114,14 @@ struct Codec {
         s.scale = __fdiv_rn(range.amax(), h - 0.5f);
         break;
       case Rule::kSymNoClip:
-        s.scale = fmaxf(__fdiv_rn(-wide.low, h), __fdiv_rn(wide.high, h - 1.0f));
+        s.scale = fmaxf(__fdiv_rn(wide.depth(), h), __fdiv_rn(wide.high, h - 1.0f));
         break;
       case Rule::kSymSigned:
-        s.scale = __fdiv_rn(-wide.low >= wide.high ? wide.low : wide.high, -h);
+        s.scale = wide.depth() >= wide.high ? __fdiv_rn(wide.depth(), h) : __fdiv_rn(wide.high, -h);
         break;
       case Rule::kAsymInt:
         s.scale = wide.step(levels());
-        s.zero = __float2int_rn(fminf(fmaxf(rintf(s.steps(-wide.low)), 0.0f), levels()));
+        s.zero = __float2int_rn(fminf(fmaxf(rintf(s.steps(wide.depth())), 0.0f), levels()));
         break;
       case Rule::kAsymFloat:
         s.scale = range.step(levels());

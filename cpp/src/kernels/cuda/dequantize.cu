@@ -83,8 +83,7 @@ struct Run {
 
 template <int kBits, class T>
 __global__ void __launch_bounds__(kThreads) dequantize_kernel(Weight in, T* target) {
-  extern __shared__ __align__(16) unsigned char memory[];
-  Lookup<kBits>& table = *reinterpret_cast<Lookup<kBits>*>(memory);
+  Lookup<kBits>& table = *dynamic_shared<Lookup<kBits>>();
   table.stage(in.codec);
   __syncthreads();
   const std::int64_t cols = in.s.cols;
@@ -119,7 +118,8 @@ void launch(const Weight& in, void* target, cudaStream_t stream) {
   const std::int64_t blocks = 6 * multiprocessors();  // as many as their tables leave room for
   const std::int64_t across = std::min(blocks, ceil_div(in.s.cols, kSpan)), down = std::min(in.s.rows, blocks / across);
   const dim3 grid(static_cast<unsigned>(across), static_cast<unsigned>(down));
-  dequantize_kernel<kBits, T><<<grid, kThreads, sizeof(Lookup<kBits>), stream>>>(in, static_cast<T*>(target));
+  launch_kernel(dequantize_kernel<kBits, T>, grid, kThreads, sizeof(Lookup<kBits>), stream, in,
+                static_cast<T*>(target));
 }
 
 /// Rows that end with a block and a byte follow each other like parts of one row, which spreads more evenly.

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "fairopt/quantize.h"
+#include "kernels/cuda/launch.cuh"
 
 namespace fairopt::cuda {
 
@@ -80,6 +81,14 @@ inline int multiprocessors() {
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
   return count;
+}
+
+/// What a thread block of the current device may have of shared memory.
+inline std::size_t most_shared_bytes() {
+  int device = 0, bytes = 0;
+  cudaGetDevice(&device);
+  cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  return static_cast<std::size_t>(bytes);
 }
 
 /// Makes `device` current, runs launch(stream) and puts the caller's device back. Returns the first CUDA error.

@@ -35,7 +35,7 @@ int fairopt_cuda_double_dequantize(const std::uint8_t* codes, const float* neste
   static_assert(kThreads == 256);  // an entry of the map a thread
   if (n == 0) return cudaSuccess;
   return on_device(device, stream, [&](cudaStream_t s) {
-    double_dequantize_kernel<<<grid_size(ceil_div(n, kThreads * kRun)), kThreads, 0, s>>>(codes, nested_scales,
-                                                                                          nested_offset, n, out);
+    launch_kernel(double_dequantize_kernel, grid_size(ceil_div(n, kThreads * kRun)), kThreads, 0, s, codes,
+                  nested_scales, nested_offset, n, out);
   });
 }

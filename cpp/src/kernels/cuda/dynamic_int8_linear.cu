@@ -3,6 +3,7 @@
 // thread block share 16 rows of W and take turns at their columns; sums are exact, so their order is free.
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/launchers.h"
+#include "kernels/cuda/ptx.cuh"
 
 namespace fairopt::cuda {
 namespace {
@@ -95,14 +96,6 @@ __global__ void __launch_bounds__(kTokenThreads) tokens_kernel(DynamicInt8Args a
   list_outliers(x, first, k, a.threshold, out.outliers + first, out.counts + token);
 }
 
-/// c += a b of 16 x 32 and 32 x 8 signed bytes.
-__device__ __forceinline__ void multiply(std::int32_t (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
-                                         std::uint32_t b1) {
-  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
 /// 16 codes of a row from column `col` on, 0 beyond its end. `whole`: rows start on 16 bytes.
 __device__ __forceinline__ uint4 load_codes(const std::int8_t* row, int col, int k, bool whole) {
   if (whole) return col < k ? __ldg(reinterpret_cast<const uint4*>(row + col)) : uint4{0, 0, 0, 0};
@@ -141,8 +134,8 @@ __device__ void multiply_rows(const DynamicInt8Args& a, const Tokens& x, std::in
 #pragma unroll
       for (int t = 0; t < kTokenTiles; ++t) {
         const uint4 b = __ldg(reinterpret_cast<const uint4*>(tokens[t] + col));
-        multiply(sums[t], {upper.x, lower.x, upper.y, lower.y}, b.x, b.y);
-        multiply(sums[t], {upper.z, lower.z, upper.w, lower.w}, b.z, b.w);
+        ptx::mma_16x8x32<std::int8_t>(sums[t], {upper.x, lower.x, upper.y, lower.y}, b.x, b.y);
+        ptx::mma_16x8x32<std::int8_t>(sums[t], {upper.z, lower.z, upper.w, lower.w}, b.z, b.w);
       }
     }
   }
@@ -196,7 +189,7 @@ template <int kTokenTiles>
 void launch_product(const DynamicInt8Args& a, const Tokens& tokens, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(ceil_div(a.m, kTokenTiles * kTokens)),
                   static_cast<unsigned>(ceil_div(a.n, kTileRows)));
-  product_kernel<kTokenTiles><<<grid, kWarps * kWarp, 0, stream>>>(a, tokens);
+  launch_kernel(product_kernel<kTokenTiles>, grid, kWarps * kWarp, 0, stream, a, tokens);
 }
 
 }  // namespace
@@ -214,7 +207,7 @@ int fairopt_cuda_dynamic_int8_linear(const fairopt::cuda::DynamicInt8Args* args,
   if (args->m == 0 || args->n == 0) return cudaSuccess;
   return on_device(device, stream, [&](cudaStream_t s) {
     const Tokens tokens(args->m, args->k, workspace);
-    tokens_kernel<<<static_cast<unsigned>(args->m), kTokenThreads, 0, s>>>(*args, tokens);
+    launch_kernel(tokens_kernel, static_cast<unsigned>(args->m), kTokenThreads, 0, s, *args, tokens);
     if (args->m <= kTokens) {
       launch_product<1>(*args, tokens, s);
     } else {

@@ -21,7 +21,7 @@ __device__ float signed_sum(const HadamardArgs& a, const Source& x, std::int64_t
 }
 
 __global__ void __launch_bounds__(kMostThreads) hadamard_kernel(const __grid_constant__ HadamardArgs a) {
-  extern __shared__ float values[];
+  float* values = dynamic_shared<float>();
   const Source x{a.x, a.dtype};
   const Target y{a.y, a.dtype};
   const int size = a.order * a.power;
@@ -54,10 +54,8 @@ int fairopt_cuda_hadamard_transform(const fairopt::cuda::HadamardArgs* args, int
   if (size > kMaxHadamardColumns) return cudaErrorInvalidValue;
   if (args->rows == 0) return cudaSuccess;
   return on_device(device, stream, [&](cudaStream_t s) {
-    const int bytes = static_cast<int>(size * sizeof(float));
     const auto threads =
         static_cast<unsigned>(std::clamp<std::int64_t>(ceil_div(size, 8 * kWarp) * kWarp, kWarp, kMostThreads));
-    cudaFuncSetAttribute(hadamard_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-    hadamard_kernel<<<grid_size(args->rows * args->blocks), threads, bytes, s>>>(*args);
+    launch_kernel(hadamard_kernel, grid_size(args->rows * args->blocks), threads, size * sizeof(float), s, *args);
   });
 }

@@ -1,7 +1,7 @@
 // What the loader asks before it trusts the library: which interface, which devices, how an error is called.
 #include <cuda_runtime.h>
 
-#include <cstring>
+#include <cstdio>
 
 #include "kernels/cuda/launchers.h"
 
@@ -14,7 +14,7 @@ int fairopt_cuda_probe(fairopt::cuda::Probe* probe) {
   if (error == cudaSuccess && probe->devices > 0) {
     cudaDeviceProp properties;
     error = cudaGetDeviceProperties(&properties, 0);
-    if (error == cudaSuccess) std::strncpy(probe->device_name, properties.name, sizeof probe->device_name - 1);
+    if (error == cudaSuccess) std::snprintf(probe->device_name, sizeof probe->device_name, "%s", properties.name);
   }
   cudaGetLastError();  // the runtime keeps an error until it is read; a later launch must not report this one
   return error;

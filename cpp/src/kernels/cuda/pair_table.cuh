@@ -2,6 +2,7 @@
 // of 4 bits or one of 8.
 #pragma once
 #include "kernels/cuda/codec.cuh"
+#include "kernels/cuda/ptx.cuh"
 
 namespace fairopt::cuda {
 
@@ -53,15 +54,13 @@ struct LaneTable {
   std::uint32_t address;
 
   template <class T>
-  __device__ explicit LaneTable(const PairTable<T, kBits, kTerms>& table) {
-    address = static_cast<std::uint32_t>(__cvta_generic_to_shared(&table.terms[0][0][threadIdx.x % kWarp]));
-    asm volatile("" : "+r"(address)::"memory");  // no lookup before the staging
-  }
+  __device__ explicit LaneTable(const PairTable<T, kBits, kTerms>& table)
+      : address(ptx::shared_address(&table.terms[0][0][threadIdx.x % kWarp])) {}
   /// The terms of the entry of byte `i` of a word.
   __device__ __forceinline__ void of_byte(std::uint32_t word, int i, std::uint32_t (&terms)[kTerms]) const {
     const std::uint32_t at = __byte_perm(word, 0, 0x4440 + i) * kEntry + address;
-    asm("ld.shared.b32 %0, [%1];" : "=r"(terms[0]) : "r"(at));
-    if constexpr (kTerms == 2) asm("ld.shared.b32 %0, [%1 + %2];" : "=r"(terms[1]) : "r"(at), "n"(256 * kEntry));
+    terms[0] = ptx::load_shared(at);
+    if constexpr (kTerms == 2) terms[1] = ptx::load_shared<256 * kEntry>(at);
   }
   /// The values of pair `i` of a thread's columns.
   __device__ __forceinline__ void pair(const std::uint32_t* words, int i, std::uint32_t (&terms)[kTerms]) const {

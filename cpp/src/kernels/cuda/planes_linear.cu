@@ -6,6 +6,7 @@
 // The third, a thread an output, computes the rows that need mode `exact`.
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/linear.cuh"
+#include "kernels/cuda/ptx.cuh"
 
 namespace fairopt::cuda {
 namespace {
@@ -24,8 +25,8 @@ struct Digits {
   std::int32_t* exact;  // [m], whether the row needs mode `exact`
   std::int64_t m, columns, blocks;
 
-  Digits(const QuantizedLayout& layout, std::int64_t m, void* workspace)
-      : m(m), columns(ceil_div(layout.cols, kStrip) * kStrip), blocks(ceil_div(layout.cols, layout.block)) {
+  Digits(const QuantizedLayout& layout, std::int64_t tokens, void* workspace)
+      : m(tokens), columns(ceil_div(layout.cols, kStrip) * kStrip), blocks(ceil_div(layout.cols, layout.block)) {
     digits = static_cast<std::int8_t*>(workspace);
     sums = reinterpret_cast<std::int32_t*>(digits + kPlanes * m * columns);
     steps = reinterpret_cast<float*>(sums + kPlanes * m * blocks);
@@ -126,14 +127,6 @@ __global__ void __launch_bounds__(kWarps* kWarp) digits_kernel(LinearProblem p, 
   }
 }
 
-/// c += a b of 16 x 32 unsigned and 32 x 8 signed bytes.
-__device__ __forceinline__ void multiply(std::int32_t (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
-                                         std::uint32_t b1) {
-  asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
 /// Four 32-bit words of unsigned codes, of the 16 columns from `col` on in the order of place(); codes of 0 beyond.
 template <int kBits>
 __device__ __forceinline__ void load_codes(const Weight& w, std::int64_t row, int col, std::uint32_t (&words)[4]) {
@@ -185,8 +178,8 @@ __device__ void fold_block(const LinearProblem& p, const Digits& x, std::int64_t
     for (int plane = 0; plane < kPlanes; ++plane) {
       const auto* source = reinterpret_cast<const uint4*>(x.digits + (plane * x.m + token) * x.columns + col);
       const uint4 d = mine ? __ldg(source) : uint4{0, 0, 0, 0};
-      multiply(sums[plane], {codes[0][0], codes[1][0], codes[0][1], codes[1][1]}, d.x, d.y);
-      multiply(sums[plane], {codes[0][2], codes[1][2], codes[0][3], codes[1][3]}, d.z, d.w);
+      ptx::mma_16x8x32<std::uint8_t>(sums[plane], {codes[0][0], codes[1][0], codes[0][1], codes[1][1]}, d.x, d.y);
+      ptx::mma_16x8x32<std::uint8_t>(sums[plane], {codes[0][2], codes[1][2], codes[0][3], codes[1][3]}, d.z, d.w);
     }
   }
 #pragma unroll
@@ -241,6 +234,7 @@ __device__ float value_at(const Weight& w, const std::uint8_t* codes, int col) {
 /// Rows of x that need mode `exact`: a thread an output, in the CPU's order.
 __global__ void __launch_bounds__(kWarps* kWarp) exact_kernel(LinearProblem p, const std::int32_t* exact) {
   constexpr int kRun = 64;
+  constexpr unsigned kOrder = 0x57134602;  // of eight columns of 4 bits: 2, 0, 6, 4, 3, 1, 7, 5
   const std::int64_t token = blockIdx.x, row = std::int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
   if (exact[token] == 0 || row >= p.w.s.rows) return;
   const std::uint8_t* codes = p.w.codes + row * p.w.s.bytes_per_row;
@@ -256,7 +250,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) exact_kernel(LinearProblem p, c
     for (int run = 0; run < n; run += kRun) {
       float chain = 0.0f;
       for (int i = run; i < run + kRun; ++i) {
-        const int k = p.w.codec.bits == 8 ? i : i / 8 * 8 + i % 8 / 2 + i % 2 * 4;
+        const int k = p.w.codec.bits == 8 ? i : i / 8 * 8 + static_cast<int>(kOrder >> i % 8 * 4 & 15);
         if (k < n) chain = fmaf(value_at(p.w, codes, begin + k), p.x[x0 + begin + k], chain);
       }
       sum = fmaf(chain, scale, sum);
@@ -270,7 +264,7 @@ template <int kBits>
 void launch_planes(const LinearProblem& p, const Digits& digits, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(ceil_div(p.m, kTokens)),
                   static_cast<unsigned>(ceil_div(p.w.s.rows, kTileRows)));
-  planes_kernel<kBits><<<grid, kWarps * kWarp, 0, stream>>>(p, digits);
+  launch_kernel(planes_kernel<kBits>, grid, kWarps * kWarp, 0, stream, p, digits);
 }
 
 }  // namespace
@@ -292,13 +286,13 @@ int fairopt_cuda_planes_linear(const fairopt::cuda::QuantizedLinearArgs* args, i
   return on_device(device, stream, [&](cudaStream_t s) {
     const LinearProblem p(*args);
     const Digits digits(args->layout, args->m, workspace);
-    digits_kernel<<<static_cast<unsigned>(p.m), kWarps * kWarp, 0, s>>>(p, digits, planes);
+    launch_kernel(digits_kernel, static_cast<unsigned>(p.m), kWarps * kWarp, 0, s, p, digits, planes);
     if (bits == 4) {
       launch_planes<4>(p, digits, s);
     } else {
       launch_planes<8>(p, digits, s);
     }
     const dim3 grid(static_cast<unsigned>(p.m), static_cast<unsigned>(ceil_div(p.w.s.rows, kWarps * kWarp)));
-    exact_kernel<<<grid, kWarps * kWarp, 0, s>>>(p, digits.exact);
+    launch_kernel(exact_kernel, grid, kWarps * kWarp, 0, s, p, digits.exact);
   });
 }

@@ -72,7 +72,7 @@ __device__ void clear(std::uint32_t* bins) {
 __device__ Wide sum_before(Wide own) {
   __shared__ Wide sums[kThreads];
   sums[threadIdx.x] = own;
-  for (int distance = 1; distance < kThreads; distance *= 2) {
+  for (unsigned distance = 1; distance < kThreads; distance *= 2) {
     __syncthreads();
     const Wide before = threadIdx.x >= distance ? sums[threadIdx.x - distance] : 0;
     __syncthreads();
@@ -261,22 +261,22 @@ int fairopt_cuda_prune_mask_model(const fairopt::PruneScores* scores, std::size_
       });
       return;
     }
-    start_kernel<<<1, kThreads, 0, s>>>(work.search, work.bins, static_cast<Wide>(prune - 1));
+    launch_kernel(start_kernel, 1, kThreads, 0, s, work.search, work.bins, static_cast<Wide>(prune - 1));
     for (int d = 0; d < kDigits; ++d) {
       const Digit digit = digit_of(d);
       for_each([&](const Matrix& matrix, std::uint8_t*, std::int64_t) {
-        count_kernel<<<chunk_grid(matrix), kThreads, 0, s>>>(matrix, digit, work.search, work.bins);
+        launch_kernel(count_kernel, chunk_grid(matrix), kThreads, 0, s, matrix, digit, work.search, work.bins);
       });
-      locate_kernel<<<1, kThreads, 0, s>>>(digit, work.search, work.bins);
+      launch_kernel(locate_kernel, 1, kThreads, 0, s, digit, work.search, work.bins);
     }
     std::int64_t chunks = 0;
     for_each([&](const Matrix& matrix, std::uint8_t*, std::int64_t chunk) {
-      count_ties_kernel<<<chunk_grid(matrix), kThreads, 0, s>>>(matrix, work.search, work.ties + chunk);
+      launch_kernel(count_ties_kernel, chunk_grid(matrix), kThreads, 0, s, matrix, work.search, work.ties + chunk);
       chunks = chunk + matrix.chunks();
     });
-    share_ties_kernel<<<1, kThreads, 0, s>>>(work.search, work.ties, chunks);
+    launch_kernel(share_ties_kernel, 1, kThreads, 0, s, work.search, work.ties, chunks);
     for_each([&](const Matrix& matrix, std::uint8_t* mask, std::int64_t chunk) {
-      mask_kernel<<<chunk_grid(matrix), kThreads, 0, s>>>(matrix, work.search, work.ties + chunk, mask);
+      launch_kernel(mask_kernel, chunk_grid(matrix), kThreads, 0, s, matrix, work.search, work.ties + chunk, mask);
     });
   });
 }
@@ -290,7 +290,8 @@ int fairopt_cuda_prune_mask_rows(const fairopt::PruneScores* scores, std::int64_
     if (prune == 0) {
       cudaMemsetAsync(mask, 1, static_cast<std::size_t>(matrix.entries), s);
     } else {
-      mask_rows_kernel<<<grid_size(scores->rows), kThreads, 0, s>>>(matrix, static_cast<Wide>(prune - 1), mask);
+      launch_kernel(mask_rows_kernel, grid_size(scores->rows), kThreads, 0, s, matrix, static_cast<Wide>(prune - 1),
+                    mask);
     }
   });
 }
@@ -302,6 +303,6 @@ int fairopt_cuda_prune_mask_n_of_m(const fairopt::PruneScores* scores, int n, in
   if (matrix.entries == 0) return cudaSuccess;
   return on_device(device, stream, [&](cudaStream_t s) {
     const std::int64_t warps = ceil_div(matrix.entries, kWarp / m * m);
-    n_of_m_kernel<<<grid_size(ceil_div(warps, kWarps)), kThreads, 0, s>>>(matrix, n, m, mask);
+    launch_kernel(n_of_m_kernel, grid_size(ceil_div(warps, kWarps)), kThreads, 0, s, matrix, n, m, mask);
   });
 }

@@ -57,6 +57,6 @@ int fairopt_cuda_quantize(const void* source, fairopt::DType dtype, const fairop
     const Codec codec(layout->format);
     const Shape dims = shape(*layout, codec.bits);
     const unsigned grid = grid_size(ceil_div(dims.rows * dims.blocks_per_row, kWarps));
-    quantize_kernel<<<grid, kWarps * kWarp, 0, s>>>(codec, Source{source, dtype}, dims, *out);
+    launch_kernel(quantize_kernel, grid, kWarps * kWarp, 0, s, codec, Source{source, dtype}, dims, *out);
   });
 }

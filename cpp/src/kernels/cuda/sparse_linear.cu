@@ -115,8 +115,8 @@ void launch_multiply(const SparseLinearArgs& a, cudaStream_t stream) {
     if (a.m <= kTokens / 2) return launch_multiply<Value, kTokens / 2>(a, stream);
   }
   const Rows<Value> w(a.weight);
-  multiply<Value, kTokens><<<blocks(w), kWarpsPerBlock * kWarp, 0, stream>>>(
-      w, static_cast<int>(a.m), Source{a.x, a.dtype}, Source{a.bias, a.dtype}, Target{a.y, a.dtype});
+  launch_kernel(multiply<Value, kTokens>, blocks(w), kWarpsPerBlock * kWarp, 0, stream, w, static_cast<int>(a.m),
+                Source{a.x, a.dtype}, Source{a.bias, a.dtype}, Target{a.y, a.dtype});
 }
 
 /// body(Value()) for the type of the values.
@@ -153,8 +153,8 @@ int fairopt_cuda_unpack_sparse(const fairopt::cuda::SparseRows* weight, const fa
     with_value(weight->layout.type, [&](auto value) {
       using Value = decltype(value);
       const Rows<Value> w(*weight);
-      expand<Value>
-          <<<blocks(w), kWarpsPerBlock * kWarp, 0, s>>>(w, static_cast<Value*>(target->weight), target->scales);
+      launch_kernel(expand<Value>, blocks(w), kWarpsPerBlock * kWarp, 0, s, w, static_cast<Value*>(target->weight),
+                    target->scales);
     });
   });
 }

@@ -9,6 +9,7 @@
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/linear.cuh"
 #include "kernels/cuda/pair_table.cuh"
+#include "kernels/cuda/ptx.cuh"
 
 namespace fairopt::cuda {
 namespace {
@@ -20,27 +21,6 @@ constexpr int kStrip = 128;    // columns of a turn of a warp: 32 of a thread
 constexpr int kTurn = kWarps * kStrip;
 constexpr int kChunk = 8;   // columns of a thread that one load of x brings: two k-steps
 constexpr int kChunks = 4;  // of a thread in a strip
-
-/// c += a b of 16 x 16 and 16 x 8, fp32 sums.
-template <class T>
-__device__ __forceinline__ void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
-                                         std::uint32_t b1) {
-  if constexpr (std::is_same_v<T, __half>) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-  } else {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-  }
-}
-
-/// Hides where a pointer comes from, so that it is kept in registers and not computed again at every use.
-template <class T>
-__device__ __forceinline__ void keep(const T*& pointer) {
-  asm volatile("" : "+l"(pointer));
-}
 
 /// Strips fall into parts of 4 kOwned columns, of which each of four threads owns a quarter.
 template <int kOwned>
@@ -66,7 +46,7 @@ struct Place {
     for (int half = 0; half < 2; ++half) {
       const std::int64_t row = min(first_row + half * 8 + threadIdx.x % kWarp / 4, w.s.rows - 1);
       codes[half] = w.codes + row * w.s.bytes_per_row + col / 8 * kBits;
-      keep(codes[half]);
+      ptx::keep(codes[half]);
       blocks[half] = static_cast<int>(row * w.s.blocks_per_row);
     }
   }
@@ -174,10 +154,10 @@ struct Tokens {
     if constexpr (kArranged) {
       const std::int64_t strips = ceil_div(p.w.s.cols, kStrip);
       arranged = p.arranged + (blockIdx.x * strips + strip / kStrip) * kArrangedStrip<kTokenTiles> + lane;
-      keep(arranged);
+      ptx::keep(arranged);
     } else {
       row = static_cast<const std::uint16_t*>(p.x.data) + lane / 4 * p.w.s.cols + strip;
-      keep(row);
+      ptx::keep(row);
       if (lane / 4 >= p.m) row = nullptr;
     }
   }
@@ -237,9 +217,9 @@ __device__ __forceinline__ void multiply_strip(const Weight& w, const LaneTable<
         for (int t = 0; t < kTokenTiles; ++t) {
           const std::uint32_t b0 = step == 0 ? now[t].x : now[t].z, b1 = step == 0 ? now[t].y : now[t].w;
 #pragma unroll
-          for (int term = 0; term < kTerms; ++term) multiply<T>(dots[t], a[term], b0, b1);
+          for (int term = 0; term < kTerms; ++term) ptx::mma_16x8x16<T>(dots[t], a[term], b0, b1);
           constexpr std::uint32_t kOnes = Pair<T>::kOnes;
-          if constexpr (kZeros) multiply<T>(x_sums[t], {kOnes, kOnes, kOnes, kOnes}, b0, b1);
+          if constexpr (kZeros) ptx::mma_16x8x16<T>(x_sums[t], {kOnes, kOnes, kOnes, kOnes}, b0, b1);
         }
       }
     }
@@ -286,7 +266,7 @@ template <class T, int kBits, int kTerms, int kTokenTiles, int kOwned, bool kZer
 __global__ void __launch_bounds__(kWarps* kWarp, 2) tensor_core_kernel(LinearProblem p) {
   using Table = PairTable<T, kBits, kTerms>;
   using Strip = StripWeights<kBits, kOwned, kZeros>;
-  extern __shared__ __align__(128) unsigned char memory[];
+  auto* memory = dynamic_shared<unsigned char>();
   Table& staged = *reinterpret_cast<Table*>(memory);
   const Weight& w = p.w;
   const std::int64_t first_row = std::int64_t{blockIdx.y} * kTileRows,
@@ -323,13 +303,12 @@ void launch(const LinearProblem& p, cudaStream_t stream) {
       std::max(sizeof(PairTable<T, kBits, kTerms>), sizeof(float) * kWarps * kTileRows * (kColumns + 1));
   const dim3 grid(static_cast<unsigned>(ceil_div(p.m, kColumns)),
                   static_cast<unsigned>(ceil_div(p.w.s.rows, kTileRows)));
-  const auto kernel = tensor_core_kernel<T, kBits, kTerms, kTokenTiles, kOwned, kZeros>;
-  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   if constexpr (kTokenTiles > 1) {
     const std::int64_t units = grid.x * ceil_div(p.w.s.cols, kStrip) * kChunks * kTokenTiles * kWarp;
-    arrange_kernel<<<grid_size(ceil_div(units, 256)), 256, 0, stream>>>(p, units, kTokenTiles, kOwned);
+    launch_kernel(arrange_kernel, grid_size(ceil_div(units, 256)), 256, 0, stream, p, units, kTokenTiles, kOwned);
   }
-  kernel<<<grid, kWarps * kWarp, kBytes, stream>>>(p);
+  launch_kernel(tensor_core_kernel<T, kBits, kTerms, kTokenTiles, kOwned, kZeros>, grid, kWarps * kWarp, kBytes, stream,
+                p);
 }
 
 template <class T, int kBits, int kTerms, int kOwned, bool kZeros>

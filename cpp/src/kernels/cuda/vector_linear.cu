@@ -142,8 +142,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, (Shared<kBits, kVectors>::kBloc
     vector_kernel(LinearProblem p, int groups) {
   using S = Shared<kBits, kVectors>;
   constexpr int kR = kRows<kBits>, kSpan = S::kChunks * kChunk;
-  extern __shared__ __align__(16) unsigned char memory[];
-  S& shared = *reinterpret_cast<S*>(memory);
+  S& shared = *dynamic_shared<S>();
   const Weight& w = p.w;
   const int lane = threadIdx.x % kWarp, cols = static_cast<int>(w.s.cols);
   const std::int64_t first_row = std::int64_t{blockIdx.x} * groups * kR;
@@ -185,13 +184,20 @@ __global__ void __launch_bounds__(kWarps* kWarp, (Shared<kBits, kVectors>::kBloc
 template <int kBits, int kVectors>
 void launch(const LinearProblem& p, cudaStream_t stream) {
   using S = Shared<kBits, kVectors>;
+  if constexpr (kVectors > 1) {
+    if (sizeof(S) > most_shared_bytes()) {  // a row is the same bits whatever the others
+      constexpr std::int64_t kFewer = kVectors > 4 ? 4 : 1;
+      for (std::int64_t first = 0; first < p.m; first += kFewer) {
+        launch<kBits, kFewer>(p.part(first, std::min(kFewer, p.m - first)), stream);
+      }
+      return;
+    }
+  }
   constexpr int kMaxGroups = kMaxTasks / S::kChunks;
   const std::int64_t row_groups = ceil_div(p.w.s.rows, kRows<kBits>);
   const auto groups = std::clamp<std::int64_t>(ceil_div(row_groups, S::kBlocks * multiprocessors()), 1, kMaxGroups);
   const auto grid = static_cast<unsigned>(ceil_div(row_groups, groups));
-  const auto kernel = vector_kernel<kBits, kVectors>;
-  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(S));
-  kernel<<<grid, kWarps * kWarp, sizeof(S), stream>>>(p, static_cast<int>(groups));
+  launch_kernel(vector_kernel<kBits, kVectors>, grid, kWarps * kWarp, sizeof(S), stream, p, static_cast<int>(groups));
 }
 
 }  // namespace
