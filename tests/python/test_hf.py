@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import gpt2, llama, logits, xlm_roberta
+from tiny_models import IDS, gpt2, llama, logits, xlm_roberta
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 import fairopt
 import fairopt.hf
@@ -242,3 +242,58 @@ def test_a_recipe_may_come_as_a_plain_mapping(tmp_path: Path) -> None:
     mapping = {"quant_method": "fairopt", "recipe": "nf4:block=32"}
     model = fairopt.hf.from_pretrained(tmp_path / "dense", quantization_config=mapping)
     assert same_state(model, fairopt.compress(llama(), "nf4:block=32"))
+
+
+@pytest.mark.parametrize(
+    "recipe", ["nf4:block=32;lm_head=int8:g=32", "kv4:group=16,residual=0", "ffn:0.25:l2+int8:row"]
+)
+def test_save_pretrained_keeps_what_compress_and_load_made(recipe: str, tmp_path: Path) -> None:
+    base = llama()
+    made = fairopt.compress(base, recipe)
+    fairopt.save(made, tmp_path / "ours")
+    for number, model in enumerate([made, fairopt.load(tmp_path / "ours")]):
+        model.save_pretrained(tmp_path / str(number))
+        assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / str(number))), logits(made))
+    assert not hasattr(base.config, "quantization_config")
+    fairopt.export(fairopt.load(tmp_path / "ours"), tmp_path / "dense", "dense")
+    assert not hasattr(AutoModelForCausalLM.from_pretrained(tmp_path / "dense").config, "quantization_config")
+
+
+def test_the_body_alone_and_another_head_are_quantised_too(tmp_path: Path) -> None:
+    made = fairopt.compress(llama(), "nf4:block=32;lm_head=int8:g=32")
+    fairopt.save(made, tmp_path / "model")
+    expected = made.model(IDS).last_hidden_state
+    body = AutoModel.from_pretrained(tmp_path / "model")
+    assert torch.equal(body(IDS).last_hidden_state, expected)
+    assert "layers.0.mlp.up_proj" in fairopt.record(body).layers
+    classifier = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model", num_labels=3)
+    assert torch.equal(classifier.model(IDS).last_hidden_state, expected)
+    body.save_pretrained(tmp_path / "body")
+    whole = AutoModelForCausalLM.from_pretrained(tmp_path / "body")  # with a head of random numbers
+    assert torch.equal(whole.model(IDS).last_hidden_state, expected)
+    head = fairopt.compress(llama(), "lm_head=int8:g=32")
+    fairopt.save(head, tmp_path / "head")
+    assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "head")), logits(head))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "got no recipe"),
+        ({"bits": 4}, "got 'bits' .options are part of the recipe"),
+        ({"recipe": "nf4", "block": 32}, "arguments must be recipe and, if need be, .* got 'block'"),
+        ({"recipe": "nf4", "module_to_not_convert": ["lm_head"]}, "got 'module_to_not_convert'"),
+        ({"recipe": 4}, "recipe: source must be text, a mapping or a Recipe, got 4"),
+        ({"recipe": "nf4", "modules_to_not_convert": "lm_head"}, "must be a list of names, got 'lm_head'"),
+    ],
+)
+def test_what_a_config_does_not_take_is_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        FairoptConfig(**arguments)
+
+
+def test_each_of_the_modules_to_not_convert_must_exist(tmp_path: Path) -> None:
+    llama().save_pretrained(tmp_path / "dense")
+    asked = FairoptConfig("nf4:block=32", modules_to_not_convert=["up_proj", "down_porj"])
+    with pytest.raises(InputError, match="modules_to_not_convert must match linear layers, got 'down_porj'"):
+        AutoModelForCausalLM.from_pretrained(tmp_path / "dense", quantization_config=asked)

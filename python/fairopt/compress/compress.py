@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from fairopt.compress import kv_cache, record
+from fairopt.compress import kv_cache, quantization_config, record
 from fairopt.compress.allocation import allocate
 from fairopt.compress.calibration import Calibration, CalibrationSource, required
 from fairopt.compress.compress_layer import compress_layer
@@ -87,6 +87,7 @@ def compress(
     if isinstance(bias, PairGap):
         stored = dataclasses.replace(stored, calibration={**(stored.calibration or {}), **bias.describe()})
     record.attach(result, stored)
+    quantization_config.note(result, stored.recipe)
     pack(result)
     return result
 

@@ -78,6 +78,8 @@ def write_configuration(model: PreTrainedModel, draft: Path, quantization: Mappi
     """``config.json`` with the ``quantization_config``, and how the model generates; the architecture that it says."""
     config = plain_config(model)
     config.dtype = model.dtype
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config  # of the model in memory: what is written may be in another layout
     if quantization is not None:
         config.quantization_config = dict(quantization)
     config.save_pretrained(draft)

@@ -7,7 +7,7 @@ quantising of folders and transformers' ``from_pretrained`` (``fairopt.hf``) ali
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -24,6 +24,8 @@ from fairopt.nn import (
     QuantizedLinear,
     SparseLinear,
 )
+
+T = TypeVar("T")
 
 METHOD = "fairopt"
 VERSION = 1
@@ -49,6 +51,16 @@ def describe(model: nn.Module, recipe: str) -> dict[str, Any] | None:
     return {"quant_method": METHOD, "version": VERSION, "recipe": recipe, "layers": layers, **more}
 
 
+def note(model: Any, recipe: str) -> None:
+    """Let the config of a transformers model say what :func:`describe` says, for ``save_pretrained`` to write.
+
+    Without it the folder would hold codes, and who reads it a model of random numbers.
+    """
+    described = describe(model, recipe)
+    if described is not None and hasattr(model, "save_pretrained"):
+        model.config.quantization_config = described
+
+
 def stored_layers(model: nn.Module) -> dict[str, Any]:
     """Name -> module of each class that a folder can hold; not the parts that one of them is made of."""
     found: dict[str, Any] = {}
@@ -71,6 +83,22 @@ def check(quantization: Mapping[str, Any], where: str) -> None:
     for name, spec in layers.items():
         if not isinstance(spec, Mapping) or spec.get(_CLASS, QuantizedLinear.__name__) not in CLASSES:
             raise InputError(f"load: layer '{name}' in '{where}' must be one of {_listed(CLASSES)}, got {spec!r}")
+
+
+def by_own_names(model: Any, said: Mapping[str, T]) -> dict[str, T]:
+    """What a folder says of modules, by the names that ``model`` has for them.
+
+    Where the folder is of the same body with another head, or one of the two is the body alone, the prefix of the body
+    is put before the names or left out, and heads that ``model`` lacks are left out, as transformers does with tensors.
+    """
+    prefix = f"{model.base_model_prefix}."
+    own = {name for name, _ in model.named_modules()}
+    if not hasattr(model, model.base_model_prefix):
+        whole = any(name.startswith(prefix) for name in said)
+        return {n.removeprefix(prefix): of for n, of in said.items() if not n or n.startswith(prefix) or not whole}
+    if own.isdisjoint(filter(None, said)):
+        return {f"{prefix}{name}" if name else name: of for name, of in said.items()}
+    return {name: of for name, of in said.items() if name in own or name.startswith(prefix)}
 
 
 def put_layers(model: nn.Module, quantization: Mapping[str, Any], where: str) -> None:

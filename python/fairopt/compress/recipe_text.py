@@ -45,6 +45,8 @@ def parse(source: str | Mapping[str, object] | Recipe) -> Recipe:
         return source
     if isinstance(source, Mapping):
         return _from_mapping(source)
+    if not isinstance(source, str):
+        raise InputError(f"recipe: source must be text, a mapping or a Recipe, got {source!r}")
     return _Parser(source).recipe()
 
 

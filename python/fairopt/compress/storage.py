@@ -79,6 +79,7 @@ def load(dir: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> Pr
         for parameter in model.parameters():
             parameter.data = parameter.data.to(dtype)
     attach(model, stored)
+    quantization_config.note(model, stored.recipe)
     pack(model)
     model.eval()
     return cast("PreTrainedModel", model)

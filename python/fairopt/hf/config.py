@@ -12,6 +12,8 @@ from fairopt.compress.recipe import Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.errors import InputError
 
+_STORED = {"version", "layers"}  # a saved quantization_config has them, what a user asks for has not
+
 
 class FairoptConfig(QuantizationConfigMixin):
     """What to quantise while loading, or what is quantised in the folder that is loaded.
@@ -30,13 +32,22 @@ class FairoptConfig(QuantizationConfigMixin):
 
     def __init__(
         self,
-        recipe: str | Mapping[str, object] | Recipe,
+        recipe: str | Mapping[str, object] | Recipe | None = None,
         *,
         modules_to_not_convert: Sequence[str] | None = None,
         quant_method: str = quantization_config.METHOD,
         **stored: Any,
     ) -> None:
         self.quant_method = quant_method  # type: ignore[assignment]  # transformers' own methods are an enum of strings
+        if recipe is None or (stored and not stored.keys() & _STORED):
+            raise InputError(
+                "FairoptConfig: arguments must be recipe and, if need be, modules_to_not_convert, got "
+                f"{', '.join(map(repr, stored)) or 'no recipe'} (options are part of the recipe: 'nf4:block=64')"
+            )
+        if isinstance(modules_to_not_convert, str):
+            raise InputError(
+                f"FairoptConfig: modules_to_not_convert must be a list of names, got {modules_to_not_convert!r}"
+            )
         self.modules_to_not_convert = list(modules_to_not_convert or ()) or None
         self.stored: dict[str, Any] | None = None
         if stored:

@@ -16,6 +16,7 @@ from fairopt.compress import allocator, kv_cache, quantization_config
 from fairopt.compress.compress_layer import compress_layer
 from fairopt.compress.layers import linear_layers
 from fairopt.compress.plan import check_finite, check_layer_by_layer, plan
+from fairopt.compress.quantization_config import by_own_names
 from fairopt.compress.recipe import Chain, Recipe
 from fairopt.compress.recipe_text import parse
 from fairopt.compress.record import attach, describe, detach, stored_bytes
@@ -44,6 +45,8 @@ class FairoptQuantizer(HfQuantizer):
             stored = self.quantization_config.stored
             if stored is None:
                 raise InputError("load: quantization_config must name the layers that are stored quantised, got none")
+            for key in stored.keys() & {"layers", "structure"}:
+                stored[key] = by_own_names(model, stored[key])
             quantization_config.put_layers(model, stored, str(self._folder or "state_dict"))
             for _, layer in _quantized(model):
                 _guard_from_initialisation(layer)
@@ -60,10 +63,12 @@ class FairoptQuantizer(HfQuantizer):
     def _recipe_for(self, model: nn.Module) -> Recipe:
         recipe = parse(self.quantization_config.recipe)
         check_layer_by_layer(recipe)
-        patterns = self.quantization_config.modules_to_not_convert
-        kept = [name for name in linear_layers(model) if not should_convert_module(name, patterns)]
-        if patterns and not kept:
-            raise InputError(f"FairoptConfig: modules_to_not_convert must match a linear layer, got {patterns}")
+        kept: list[str] = []
+        for pattern in self.quantization_config.modules_to_not_convert or ():
+            matched = [name for name in linear_layers(model) if not should_convert_module(name, [pattern])]
+            if not matched:
+                raise InputError(f"FairoptConfig: modules_to_not_convert must match linear layers, got {pattern!r}")
+            kept += matched
         return dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
 
     def param_needs_quantization(self, model: Any, param_name: str, **kwargs: Any) -> bool:
@@ -90,7 +95,7 @@ class FairoptQuantizer(HfQuantizer):
             if self.quantization_config.stored is None:
                 self.remove_quantization_config(model)  # type: ignore[no-untyped-call]  # only pruned: a dense model
         elif self._folder is not None and (stored := read_record(self._folder)) is not None:
-            attach(model, stored)
+            attach(model, dataclasses.replace(stored, layers=by_own_names(model, stored.layers)))
         pack(model)
         return model
 

@@ -23,7 +23,9 @@ Kind = Literal["causal", "masked"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 # Facts about a file, not about what the model computes.
-_NOT_ARCHITECTURE = frozenset({"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"})
+_NOT_ARCHITECTURE = frozenset(
+    {"_name_or_path", "architectures", "dtype", "quantization_config", "torch_dtype", "transformers_version"}
+)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from fairopt.compress.interchange.compressed_tensors import CompressedTensors
 from fairopt.compress.interchange.gptq import Gptq
 from fairopt.compress.interchange.hqq import Hqq
 from fairopt.compress.interchange.layout import Layout
-from fairopt.compress.quantization_config import METHOD
+from fairopt.compress.quantization_config import METHOD, note
 from fairopt.compress.recipe import Chain, Override, Quantize, Recipe
 from fairopt.compress.record import attach, describe, has_record, record, stored_bytes
 from fairopt.errors import InputError
@@ -122,7 +122,9 @@ def read_folder(dir: str | os.PathLike[str]) -> PreTrainedModel:
     chains = {
         path: Chain((_step(layer),)) for path, layer in model.named_modules() if isinstance(layer, QuantizedLinear)
     }
-    attach(model, describe(_recipe(chains), chains, dense_bytes, model, 0))
+    recipe = _recipe(chains)
+    attach(model, describe(recipe, chains, dense_bytes, model, 0))
+    note(model, str(recipe))
     pack(model)
     return model
 
