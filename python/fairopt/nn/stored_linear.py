@@ -33,19 +33,15 @@ class StoredLinear(TypedBuffers, ABC):
     def _operands(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Input and bias as the product takes them: under autocast in its type, as ``nn.Linear`` does."""
         check_width(self, x, self.in_features)
-        dtype = autocast_dtype(x)
-        return (x, self.bias) if dtype is None else (x.to(dtype), None if self.bias is None else self.bias.to(dtype))
+        device = x.device.type
+        if device not in ("cpu", "cuda") or not torch.is_autocast_enabled(device) or x.dtype == torch.float64:
+            return x, self.bias
+        dtype = torch.get_autocast_dtype(device)
+        return x.to(dtype) if x.is_floating_point() else x, None if self.bias is None else self.bias.to(dtype)
 
 
 def check_width(layer: nn.Module, x: torch.Tensor, in_features: int) -> None:
     """Refuse an ``x`` with rows of another length: the packed layout has room for columns that are not there."""
-    if x.dim() < 1 or x.shape[-1] != in_features:
-        raise InputError(f"{type(layer).__name__}: x must be [..., {in_features}], got {list(x.shape)}")
-
-
-def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
-    """The type that ``torch.autocast`` gives the operands of a product with ``x``; None where it leaves them alone."""
-    device = x.device.type
-    if device not in ("cpu", "cuda") or not torch.is_autocast_enabled(device):
-        return None
-    return torch.get_autocast_dtype(device) if x.is_floating_point() and x.dtype != torch.float64 else None
+    shape = x.shape
+    if not shape or shape[-1] != in_features:
+        raise InputError(f"{type(layer).__name__}: x must be [..., {in_features}], got {list(shape)}")
