@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -307,3 +308,11 @@ def test_python_m_fairopt_is_fairopt():
     done = subprocess.run([sys.executable, "-m", "fairopt", "--version"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stdout.startswith("fairopt 0.")
+
+
+def test_a_warning_is_one_line(monkeypatch, capsys):
+    module = sys.modules["fairopt.cli.app"]
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main exchanges it
+    monkeypatch.setattr(module, "app", lambda prog_name: warnings.warn("of two\nlines", stacklevel=2))
+    module.main()
+    assert capsys.readouterr().err == "warning: of two lines\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import masked_models
 import pyarrow
 import pytest
 import random_models
@@ -98,6 +99,22 @@ def test_refuses_another_vocabulary_and_too_many_positions() -> None:
 def test_refuses_text_that_is_shorter_than_one_window() -> None:
     with pytest.raises(InputError, match=r"at least one sequence of 16 tokens, got 15 \(give more text, or a smaller"):
         fairopt.compress(random_models.llama(window=16), "wanda:0.5", calibration=[[1] * 15])
+
+
+def test_roberta_counts_positions_from_behind_the_padding() -> None:
+    model = masked_models.roberta()  # 66 positions, of which the first two are never taken
+    ids = [[i % 90 + 5 for i in range(200)]]
+    fairopt.compress(model, "wanda:0.5", calibration=ids)
+    assert Calibration.for_model(model, ids, tokenizer=None).length == 64
+    with pytest.raises(InputError, match="length must be at most the 64 positions of the model, got 65"):
+        Calibration.of(ids, length=65).check_fits(model)
+
+
+@pytest.mark.parametrize("recipe", ["gblm:0.5", "taylor:0.5", "ffn:0.5:taylor", "heads:0.5:knockout"])
+def test_one_token_predicts_nothing(recipe: str) -> None:
+    tokens = Calibration.of([[5, 6, 7]], length=1)
+    with pytest.raises(InputError, match=f"must have sequences of two tokens for '{recipe}', got one token each"):
+        fairopt.compress(random_models.llama(), recipe, calibration=tokens)
 
 
 def test_reads_text_json_lines_and_parquet(tmp_path: Path) -> None:

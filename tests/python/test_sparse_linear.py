@@ -115,6 +115,16 @@ def test_torch_compile_sees_one_graph() -> None:
     x = torch.randn(3, 40)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     assert torch.equal(compiled(x), layer(x))
+    assert torch.equal(torch.export.export(layer, (x,)).module()(x), layer(x))
+
+
+def test_weights_that_have_no_place_are_refused() -> None:
+    weight = torch.eye(8)
+    weight[0, 0] = 70000
+    with pytest.raises(InputError, match="weight must be within 65504 for float16 values, got 1 beyond"):
+        fo.nn.SparseLinear.from_weight(weight, None, "float16")
+    with pytest.raises(InputError, match=r"weight must be \[out, in\], got \[2, 8, 8\]"):
+        fo.nn.SparseLinear.from_weight(torch.stack([weight, weight]), None)
 
 
 @pytest.mark.parametrize(

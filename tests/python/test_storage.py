@@ -186,6 +186,15 @@ def test_what_cannot_be_saved_is_named(compressed: nn.Module, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+def test_a_link_is_followed(compressed: nn.Module, saved: Path) -> None:
+    link = saved.parent / "link"
+    link.symlink_to(saved)
+    fairopt.save(fairopt.compress(llama(), "int8:g=32"), link)
+    assert link.is_symlink()
+    assert fairopt.record(fairopt.load(saved)).recipe == "int8:g=32"
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["link", "model"]
+
+
 def adapted(model: nn.Module) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,7 +52,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows escapes
+    warnings.showwarning = _warning
     app(prog_name="fairopt")
+
+
+def _warning(message: Warning | str, *where: object, **more: object) -> None:
+    """One line, without the file and the source line that a program would be shown."""
+    typer.echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
 def _version(wanted: bool) -> None:

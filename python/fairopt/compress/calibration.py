@@ -149,7 +149,11 @@ def required(calibration: CalibrationSource | None, door: str, recipe: object) -
 
 
 def _positions(model: nn.Module) -> int | None:
-    return getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    """Tokens that the model has positions for: RoBERTa and its kin number them from the padding token's id on."""
+    limit: int | None = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    embeddings = getattr(getattr(model, "base_model", None), "embeddings", None)
+    padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
+    return limit if limit is None or padding is None else limit - padding - 1
 
 
 def _token_ids(documents: Iterable[Document], tokenizer: Any) -> Iterator[torch.Tensor]:

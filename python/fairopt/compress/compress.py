@@ -106,7 +106,12 @@ def _seen(
         return None, None
     if statistics is None:
         source = required(source, "compress", recipe)
-        return None, Calibration.for_model(model, source, tokenizer=tokenizer, seed=seed)
+        tokens = Calibration.for_model(model, source, tokenizer=tokenizer, seed=seed)
+        if tokens.length < 2 and (apply.needs_loss(recipe.structure) or any(map(needs_gradients, chains.values()))):
+            raise InputError(
+                f"compress: calibration must have sequences of two tokens for '{recipe}', got one token each"
+            )
+        return None, tokens
     if not takes_shared_statistics(recipe, chains):
         raise InputError(f"compress: statistics must go with steps that look at one layer at a time, got '{recipe}'")
     if isinstance(statistics, str | os.PathLike):

@@ -59,6 +59,7 @@ def whole(op: str, target: Path, mark: str, *, has_tokenizer: bool) -> Iterator[
     ``target`` must be new or empty, or hold ``mark``, the file that says this operation wrote it, and nothing that
     would be lost. Raises :class:`~fairopt.errors.InputError` where it cannot be written, also when the disk is full.
     """
+    target = target.resolve()  # a link stays one: what it names is replaced
     try:
         _check_replaceable(op, target, mark, TOKENIZER_FILES if has_tokenizer else ())
         target.parent.mkdir(parents=True, exist_ok=True)

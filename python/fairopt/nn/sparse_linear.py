@@ -66,12 +66,13 @@ class SparseLinear(StoredLinear):
             raise InputError(f"SparseLinear: nonzeros must be between 0 and {most}, got {nonzeros}")
         self.in_features, self.out_features = in_features, out_features
         self.value_type, self.nonzeros = value_type, nonzeros
+        # First: torch.export counts buffers of its root, and loses count after those that packing sets to None.
+        self.register_buffer("packed", None, persistent=False)
         bitmap = torch.empty(out_features, -(-in_features // 8), dtype=torch.uint8, device=device)
         self.register_buffer("bitmap", bitmap)
         self.register_buffer("values", torch.empty(nonzeros, dtype=_TYPES[value_type], device=device))
         scales = torch.empty(out_features, dtype=torch.float32, device=device) if value_type == "int8" else None
         self.register_buffer("scales", scales)
-        self.register_buffer("packed", None, persistent=False)
         self.bias = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype)) if bias else None
 
     @classmethod
@@ -85,8 +86,11 @@ class SparseLinear(StoredLinear):
     ) -> SparseLinear:
         """Keep what is not 0 of ``weight`` [out, in] of fp32, fp16 or bf16; ``bias`` [out] is copied.
 
-        ``int8`` rounds each row by its largest magnitude over 127. What a type rounds to 0 is left out too.
+        ``int8`` rounds each row by its largest magnitude over 127. What a type rounds to 0 is left out too; what is too
+        large for ``float16`` is refused.
         """
+        if weight.dim() != 2:
+            raise InputError(f"SparseLinear: weight must be [out, in], got {list(weight.shape)}")
         n, k = weight.shape
         value_type = value_type or str(weight.dtype).removeprefix("torch.")
         dense, scales = weight.detach(), None
@@ -94,7 +98,7 @@ class SparseLinear(StoredLinear):
             codes, steps, _ = ops.quantize_blockwise(dense.float(), "int8", max(16, -(-k // 16) * 16))
             dense, scales = codes.view(torch.int8), steps[:, 0].contiguous()
         elif value_type in _TYPES:
-            dense = dense.to(_TYPES[value_type])
+            dense = _fitted(dense, value_type)
         values = dense[dense != 0]
         layer = cls(k, n, bias=False, value_type=value_type, nonzeros=values.numel(), device="meta")
         layer.bitmap, layer.values, layer.scales = ops.to_bitmap(dense), values, scales
@@ -196,3 +200,12 @@ class SparseLinear(StoredLinear):
         super()._load_from_state_dict(state_dict, prefix, *args)
         if was_packed:
             self.pack()
+
+
+def _fitted(weight: torch.Tensor, value_type: str) -> torch.Tensor:
+    """``weight`` rounded to another type."""
+    values = weight.to(_TYPES[value_type])
+    if value_type == "float16" and (lost := int((weight.isfinite() & ~values.isfinite()).sum())):
+        most = torch.finfo(torch.float16).max
+        raise InputError(f"SparseLinear: weight must be within {most:g} for float16 values, got {lost} beyond")
+    return values

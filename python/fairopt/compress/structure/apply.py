@@ -26,6 +26,7 @@ from fairopt.compress.structure_options import Layers, Remove
 from fairopt.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
+_OF_LOSS = ("taylor", "taylor2", "knockout", "fasp")  # scores that ask what the loss on the tokens is
 
 
 def planned(model: nn.Module, recipe: Recipe) -> dict[str, Chain]:
@@ -117,13 +118,18 @@ def _without_values(model: Model) -> Model:
 
 
 def _check_step(dimensions: Dimensions, step: Remove) -> None:
-    if step.score in ("taylor", "taylor2", "knockout", "fasp"):
+    if step.score in _OF_LOSS:
         check_has_loss(dimensions.model)
     if isinstance(step, Layers):
         if getattr(dimensions.config, "scale_attn_by_inverse_layer_idx", False):
             raise InputError("structure: attention must not be scaled by the number of its layer for 'layers', got one")
     else:
         places_to_cut(dimensions, step)
+
+
+def needs_loss(steps: Iterable[Remove]) -> bool:
+    """Whether a score asks for the model's loss on the tokens."""
+    return any(step.score in _OF_LOSS for step in steps)
 
 
 def _check_finite(model: nn.Module, steps: Sequence[Remove]) -> None:
