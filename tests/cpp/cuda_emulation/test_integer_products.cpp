@@ -91,7 +91,7 @@ TEST_CASE("emulated integer modes give the CPU's bits", "[planes_linear]") {
       in_both_orders([&] {
         for (const int planes : {1, 2, 3}) {
           for (const DType dtype : kTypes) {
-            for (const std::int64_t m : {0, 1, 8, 11}) {
+            for (const std::int64_t m : {0, 1, 11}) {
               CAPTURE(name(format), rows, cols, block, planes, static_cast<int>(dtype), m);
               check_planes(weight, dtype, m, planes);
             }

@@ -191,6 +191,16 @@ TEST_CASE("an emulated row is the same bits whatever the other rows", "[quantize
   }
 }
 
+TEST_CASE("as many rows of W as a grid of the tensor cores has", "[quantized_linear]") {
+  cuda::QuantizedLinearArgs args;
+  args.dtype = DType::kFloat16;
+  args.m = 9;
+  args.layout = {.format = Format::kNf4, .rows = 65535 * 16, .cols = 32, .block = 32};
+  REQUIRE(cuda::has_fused_kernel(args));
+  ++args.layout.rows;
+  REQUIRE_FALSE(cuda::has_fused_kernel(args));
+}
+
 TEST_CASE("emulated quantized_linear without rows of x or columns", "[quantized_linear]") {
   const Product empty({.format = Format::kNf4, .rows = 4, .cols = 64, .block = 64}, DType::kFloat32, 0);
   REQUIRE(empty.run().empty());

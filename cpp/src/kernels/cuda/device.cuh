@@ -73,7 +73,7 @@ inline Shape shape(const QuantizedLayout& layout, int bits) {
 }
 
 /// A grid for a grid-stride loop: enough to fill any device, never above what a grid may have.
-inline unsigned grid_size(std::int64_t wanted) { return static_cast<unsigned>(std::min<std::int64_t>(wanted, 65535)); }
+inline unsigned grid_size(std::int64_t wanted) { return static_cast<unsigned>(std::min(wanted, kMostStridingBlocks)); }
 
 /// Of the current device.
 inline int multiprocessors() {

@@ -4,8 +4,12 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace fairopt::cuda {
+
+/// Blocks of a grid whose threads stride over what there is to do.
+inline constexpr std::int64_t kMostStridingBlocks = 65535;
 
 /// kernel(args...) by `grid` blocks of `block` threads with `shared_bytes` of dynamic shared memory each. The error, if
 /// any, is the runtime's last.

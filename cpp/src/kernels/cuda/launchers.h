@@ -37,7 +37,9 @@ struct HadamardArgs {
 inline bool fits_tensor_cores(const QuantizedLinearArgs& args) {
   const int bits = formats::kSpecs[static_cast<int>(args.layout.format)].bits;
   const auto aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; };
-  const bool reached = args.layout.rows * args.layout.cols <= 0x7fffffff;  // by 32-bit offsets
+  constexpr std::int64_t kMostRows = 65535 * 16;  // of a grid
+  const bool reached =
+      args.layout.rows <= kMostRows && args.layout.rows * args.layout.cols <= 0x7fffffff;  // by 32-bit offsets
   return reached && args.m <= kMaxTensorCoreRows && args.dtype != DType::kFloat32 && (bits == 4 || bits == 8) &&
          args.layout.cols % 32 == 0 && args.layout.block % 32 == 0 && aligned(args.x) && aligned(args.weight.codes);
 }

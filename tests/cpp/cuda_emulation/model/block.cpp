@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <link.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -146,12 +147,16 @@ void start_block() {
   }
 }
 
-/// One turn of every thread that need not wait. Whether there was one.
-bool run_turn() {
+/// The i-th of n in the order of the day.
+std::size_t in_order(std::size_t i, std::size_t n) { return order == Order::kAscending ? i : n - 1 - i; }
+
+/// One turn of every thread of a warp that need not wait. Whether there was one.
+bool run_turn(std::size_t warp) {
   bool moved = false;
-  const std::size_t count = block.threads.size();
-  for (std::size_t turn = 0; turn < count && !block.failed; ++turn) {
-    block.current = order == Order::kAscending ? turn : count - 1 - turn;
+  const std::size_t first = warp * WarpWords::kLanes;
+  const std::size_t lanes = std::min<std::size_t>(block.threads.size() - first, WarpWords::kLanes);
+  for (std::size_t i = 0; i < lanes && !block.failed; ++i) {
+    block.current = first + in_order(i, lanes);
     if (current().ended || current().waits()) continue;
     threadIdx = current().index;
     fibers[block.current]->resume();
@@ -160,11 +165,20 @@ bool run_turn() {
   return moved;
 }
 
+/// Every warp as far as it can without the others: as far apart as warps can be. Whether one moved.
+bool run_warps() {
+  bool moved = false;
+  for (std::size_t i = 0; i < block.warps.size(); ++i) {
+    while (run_turn(in_order(i, block.warps.size()))) moved = true;
+  }
+  return moved;
+}
+
 /// Whether it came to its end.
 bool run_block() {
   start_block();
   while (block.alive > 0 && !block.failed) {
-    if (run_turn() || block.failed) continue;
+    if (run_warps() || block.failed) continue;
     block.failed = true;
     for (block.current = 0; current().ended; ++block.current) {
     }

@@ -11,8 +11,8 @@
 
 namespace cuda_emulation {
 
-/// Which thread of a block goes first, and which block of a grid. A kernel that forgets a barrier gives another result
-/// in one of the two orders.
+/// Which warp of a block goes first, as far as it can without the others, and which thread of a warp and block of a
+/// grid. A kernel that forgets a barrier gives another result in one of the two orders.
 enum class Order { kAscending, kDescending };
 
 /// body() for every thread of every block, one block after another. `module`: an address in the library whose static

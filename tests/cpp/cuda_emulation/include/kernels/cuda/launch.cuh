@@ -3,10 +3,13 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "block.h"
 
 namespace fairopt::cuda {
+
+inline constexpr std::int64_t kMostStridingBlocks = 3;  // so few that they come round again
 
 template <class... Params, class... Args>
 void launch_kernel(void (*kernel)(Params...), dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t,
