@@ -26,8 +26,17 @@ import fairopt as fo
 
 RECIPES = (
     *("magnitude:0.5", "magnitude:0.3+sparse", "magnitude:0.5+sparse", "magnitude:0.7+sparse", "magnitude:2:4+sparse"),
-    *("ffn:0.25", "ffn:0.5", "heads:0.25", "heads:0.5", "hidden:0.25", "hidden:0.5", "layers:3:l2", "layers:6:l2"),
-    *("heads:0.25+ffn:0.25", "heads:0.25+ffn:0.25+magnitude:0.5+sparse"),
+    *(
+        "ffn:0.25:l2",
+        "ffn:0.5:l2",
+        "heads:0.25:l2",
+        "heads:0.5:l2",
+        "hidden:0.25:l2",
+        "hidden:0.5:l2",
+        "layers:3:l2",
+        "layers:6:l2",
+    ),
+    *("heads:0.25:l2+ffn:0.25:l2", "heads:0.25:l2+ffn:0.25:l2+magnitude:0.5+sparse"),
 )
 PROMPT, TOKENS = 16, 8
 

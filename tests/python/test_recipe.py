@@ -294,8 +294,8 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
         ),
         ("heads:1", "heads ratio must be at least 0 and below 1, got 1.0 at column 1 of 'heads:1'"),
         ("layers:0.5", "layers amount must be a count (2), got '0.5' at column 8 of 'layers:0.5'"),
-        ("ffn:0.2:big", "ffn score must be one of act, fasp, knockout, l1, l2, random, taylor, taylor2, got 'big' "
-         "at column 9 of 'ffn:0.2:big'"),
+        ("ffn:0.2:big", "ffn score must be one of act, fasp, knockout, l1, l2, output, random, taylor, taylor2, got "
+         "'big' at column 9 of 'ffn:0.2:big'"),
         ("ffn:0.2,gamma=0.1", "ffn gamma must be left out with other scores than fasp, got 0.1 at column 1 of "
          "'ffn:0.2,gamma=0.1'"),
         ("keep=lm_head", "text must have a chain or an override, got 'keep=lm_head' at column 1 of 'keep=lm_head'"),

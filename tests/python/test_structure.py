@@ -26,7 +26,13 @@ def _auto(name: str) -> Any:
 
 
 def _steps(name: str) -> list[str]:
-    return ["heads:0.25", "ffn:0.25", "layers:1:l2", "hidden:0.25", *(["experts:0.25"] if name in MOE else [])]
+    return [
+        "heads:0.25:l2",
+        "ffn:0.25:l2",
+        "layers:1:l2",
+        "hidden:0.25:l2",
+        *(["experts:0.25:l2"] if name in MOE else []),
+    ]
 
 
 def _bytes(model: Any) -> int:
@@ -65,16 +71,16 @@ def _generated(model: Any, **options: Any) -> torch.Tensor:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_uniform_widths_are_said_by_the_config(name: str) -> None:
     """A plain folder: nothing in it needs fairopt. Heads need a config that knows head_dim."""
-    plain = {"layers:1:l2", "ffn:0.25", *(["experts:0.25"] if name in MOE else [])}
+    plain = {"layers:1:l2", "ffn:0.25:l2", *(["experts:0.25:l2"] if name in MOE else [])}
     if not is_masked(name) and name not in ("gpt2", "gpt_neox", "opt"):
-        plain |= {"heads:0.25"}
-        plain |= set() if name.startswith("gemma") else {"hidden:0.25"}
+        plain |= {"heads:0.25:l2"}
+        plain |= set() if name.startswith("gemma") else {"hidden:0.25:l2"}
     said = {step for step in _steps(name) if not fo.record(fo.compress(family(name), step)).unsaid_sizes}
     assert said == plain
 
 
 def test_the_config_follows() -> None:
-    cut: Any = fo.compress(family("llama"), "heads:0.5+ffn:0.25+hidden:0.25,round=16+layers:1:l2")
+    cut: Any = fo.compress(family("llama"), "heads:0.5:l2+ffn:0.25:l2+hidden:0.25:l2,round=16+layers:1:l2")
     config = cut.config
     assert (config.num_attention_heads, config.num_key_value_heads, config.head_dim) == (2, 1, 16)
     assert (config.intermediate_size, config.hidden_size, config.num_hidden_layers) == (96, 48, 1)
@@ -88,7 +94,7 @@ def test_the_config_follows() -> None:
 
 
 def test_heads_and_channels_together_may_be_said_where_neither_alone_can() -> None:
-    cut = fo.compress(family("gpt2"), "heads:0.25+hidden:0.25")
+    cut = fo.compress(family("gpt2"), "heads:0.25:l2+hidden:0.25:l2")
     assert fo.record(cut).unsaid_sizes == {}
     assert (cut.config.n_head, cut.config.n_embd) == (3, 48)
 
@@ -96,7 +102,7 @@ def test_heads_and_channels_together_may_be_said_where_neither_alone_can() -> No
 def test_a_llama_whose_heads_do_not_divide_its_width_is_a_mistral_on_disk(tmp_path: Path) -> None:
     """transformers refuses such a Llama, though its head_dim is given; Mistral's code is the same."""
     model = family("llama", num_attention_heads=8, num_key_value_heads=4)
-    cut: Any = fo.compress(model, "heads:0.25")
+    cut: Any = fo.compress(model, "heads:0.25:l2")
     assert (cut.config.num_attention_heads, cut.config.head_dim, cut.config.hidden_size) == (6, 8, 64)
     record = fo.save(cut, tmp_path / "cut")
     assert record.unsaid_sizes == {}
@@ -108,16 +114,16 @@ def test_a_llama_whose_heads_do_not_divide_its_width_is_a_mistral_on_disk(tmp_pa
     for back in (plain, fo.load(tmp_path / "cut")):
         assert torch.equal(logits(back), logits(cut))
         assert torch.equal(_generated(back), _generated(cut))
-    fo.save(fo.compress(model, "heads:0.25+int8:pad"), tmp_path / "small")
+    fo.save(fo.compress(model, "heads:0.25:l2+int8:pad"), tmp_path / "small")
     assert type(fairopt.hf.from_pretrained(tmp_path / "small")).__name__ == "MistralForCausalLM"
-    both: Any = fo.compress(model, "heads:0.25+hidden:0.25")  # 48 channels for 6 heads
+    both: Any = fo.compress(model, "heads:0.25:l2+hidden:0.25:l2")  # 48 channels for 6 heads
     assert (both.config.num_attention_heads, both.config.hidden_size) == (6, 48)
     assert fo.save(both, tmp_path / "both").architecture is None
 
 
 @pytest.mark.parametrize(("name", "more"), [("llama", {"attention_bias": True}), ("gemma2", {})])
 def test_heads_that_no_config_can_say_are_kept_beside_it(name: str, more: dict[str, Any], tmp_path: Path) -> None:
-    cut: Any = fo.compress(family(name, num_attention_heads=8, **{"num_key_value_heads": 4, **more}), "heads:0.25")
+    cut: Any = fo.compress(family(name, num_attention_heads=8, **{"num_key_value_heads": 4, **more}), "heads:0.25:l2")
     assert cut.config.num_attention_heads == 8
     assert fo.record(cut).unsaid_sizes == {f"model.layers.{i}": {"heads": 3} for i in range(2)}
     record = fo.save(cut, tmp_path / "cut")
@@ -154,7 +160,7 @@ def test_dense_layers_among_experts_are_renumbered(tmp_path: Path) -> None:
 
 def test_widths_that_differ_are_read_by_us_and_refused_by_others(tmp_path: Path) -> None:
     model = family("llama", num_hidden_layers=3)
-    cut = fo.compress(model, "ffn:0.25,protect=1+heads:0.5,protect=1")
+    cut = fo.compress(model, "ffn:0.25:l2,protect=1+heads:0.5:l2,protect=1")
     dimensions = Dimensions(cut)
     assert [dimensions.count(block, "ffn") for block in dimensions.blocks] == [128, 96, 128]
     assert [dimensions.count(block, "heads") for block in dimensions.blocks] == [2, 1, 2]
@@ -176,7 +182,7 @@ def test_widths_that_differ_are_read_by_us_and_refused_by_others(tmp_path: Path)
 @pytest.mark.parametrize("name", ["gpt2", "llama", "bert"])
 def test_structure_then_anything(name: str, tmp_path: Path) -> None:
     tail = "" if is_masked(name) else "+kv4:group=16,residual=0"
-    cut = fo.compress(family(name), f"ffn:0.25+heads:0.25+magnitude:0.5+int4:pad{tail}")
+    cut = fo.compress(family(name), f"ffn:0.25:l2+heads:0.25:l2+magnitude:0.5+int4:pad{tail}")
     record = fo.save(cut, tmp_path / "cut")
     assert record.layers
     assert record.bytes < record.dense_bytes / 2
@@ -189,10 +195,10 @@ def test_structure_then_anything(name: str, tmp_path: Path) -> None:
 
 def test_the_record_says_what_stayed() -> None:
     model: Any = family("llama")
-    cut: Any = fo.compress(model, "ffn:0.25+heads:0.5")
+    cut: Any = fo.compress(model, "ffn:0.25:l2+heads:0.5:l2")
     ffn, heads = fo.record(cut).structure
-    assert (ffn.step, heads.step) == ("ffn:0.25", "heads:0.5")
-    assert str(fo.record(cut)).startswith("ffn:0.25+heads:0.5: kept 192 of 256 ffn, 2 of 4 heads; ")
+    assert (ffn.step, heads.step) == ("ffn:0.25:l2", "heads:0.5:l2")
+    assert str(fo.record(cut)).startswith("ffn:0.25:l2+heads:0.5:l2: kept 192 of 256 ffn, 2 of 4 heads; ")
     assert ffn.before == {"model.layers.0": 128, "model.layers.1": 128}
     kept = [i for part in ffn.kept["model.layers.1"].split(",") for i in _range(part)]
     assert torch.equal(cut.model.layers[1].mlp.up_proj.weight, model.model.layers[1].mlp.up_proj.weight[kept])
@@ -200,10 +206,10 @@ def test_the_record_says_what_stayed() -> None:
 
 
 def test_everything_of_one_kind_is_never_removed() -> None:
-    with pytest.raises(InputError, match=r"heads of 'model.layers.0' must keep at least 1 of 2, got 'heads:0.9'"):
-        fo.compress(family("llama"), "heads:0.9")
-    with pytest.raises(InputError, match=r"must keep at least 2 of 4, got 'experts:0.75', which keeps 1"):
-        fo.compress(family("mixtral"), "experts:0.75")
+    with pytest.raises(InputError, match=r"heads of 'model.layers.0' must keep at least 1 of 2, got 'heads:0.9:l2'"):
+        fo.compress(family("llama"), "heads:0.9:l2")
+    with pytest.raises(InputError, match=r"must keep at least 2 of 4, got 'experts:0.75:l2', which keeps 1"):
+        fo.compress(family("mixtral"), "experts:0.75:l2")
     with pytest.raises(InputError, match=r"layers must be fewer than the 2 of the model, got 'layers:2:l2'"):
         fo.compress(family("llama"), "layers:2:l2")
 
@@ -211,21 +217,26 @@ def test_everything_of_one_kind_is_never_removed() -> None:
 @pytest.mark.parametrize(
     ("name", "recipe", "words"),
     [
-        ("llama", "ffn:0.1,round=128", "round must leave less than the 128 ffn"),
-        ("llama", "ffn:0.25,protect=1", "protect must leave one of 2 blocks"),
-        ("llama", "experts:0.25", "must have experts that its table names for 'experts:0.25', got a LlamaForCausalLM"),
-        ("mixtral", "ffn:0.25,scope=model", "scope must be layer where a block has experts, whose widths are one"),
+        ("llama", "ffn:0.1:l2,round=128", "round must leave less than the 128 ffn"),
+        ("llama", "ffn:0.25:l2,protect=1", "protect must leave one of 2 blocks"),
+        (
+            "llama",
+            "experts:0.25:l2",
+            "must have experts that its table names for 'experts:0.25:l2', got a LlamaForCausalLM",
+        ),
+        ("mixtral", "ffn:0.25:l2,scope=model", "scope must be layer where a block has experts, whose widths are one"),
         (
             "mixtral",
-            "ffn:0.1",
-            r"ffn of '.*mlp.experts.0' must keep a multiple of 8 .*, got 'ffn:0.1', which keeps 115",
+            "ffn:0.1:l2",
+            r"ffn of '.*mlp.experts.0' must keep a multiple of 8 .*, got 'ffn:0.1:l2', which keeps 115",
         ),
-        ("mixtral", "hidden:0.1", r"multiple of 8 where a model has experts, got 'hidden:0.1', which keeps 58"),
-        ("phi3", "heads:0.5,scope=model", "must keep the same number of heads in a Phi3ForCausalLM"),
-        ("llama", "ffn:0.25:act", "calibration must be given for 'ffn:0.25:act'"),
+        ("mixtral", "hidden:0.1:l2", r"multiple of 8 where a model has experts, got 'hidden:0.1:l2', which keeps 58"),
+        ("phi3", "heads:0.5:l2,scope=model", "must keep the same number of heads in a Phi3ForCausalLM"),
+        ("llama", "ffn:0.25", "calibration must be given for 'ffn:0.25'"),
+        ("llama", "hidden:0.1", "calibration must be given for 'hidden:0.1'"),
         ("llama", "layers:1", "calibration must be given for 'layers:1'"),
         ("llama", "heads:0.5:fasp", "bias must be a function of a model for 'heads:0.5:fasp', got None"),
-        ("llama", "ffn:0.25+int4:g=64", "block must divide K = 96 of 'model.layers.0.mlp.down_proj'"),
+        ("llama", "ffn:0.25:l2+int4:g=64", "block must divide K = 96 of 'model.layers.0.mlp.down_proj'"),
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, recipe: str, words: str) -> None:
@@ -235,13 +246,13 @@ def test_what_does_not_fit_is_refused(name: str, recipe: str, words: str) -> Non
 
 def test_a_compressed_model_and_bad_weights_are_refused() -> None:
     with pytest.raises(InputError, match="must be uncompressed"):
-        fo.compress(fo.compress(family("llama"), "int8:pad"), "heads:0.5")
+        fo.compress(fo.compress(family("llama"), "int8:pad"), "heads:0.5:l2")
     model: Any = family("llama")
     model.model.norm.weight.data[0] = torch.nan
     with pytest.raises(InputError, match=r"must be finite, got 1 NaN or infinite values in 'model.norm.weight'"):
-        fo.compress(model, "heads:0.5")
+        fo.compress(model, "heads:0.5:l2")
     with pytest.raises(InputError, match="bias must go with a step that has the score fasp"):
-        fo.compress(family("llama"), "heads:0.5", bias=lambda model: 0.0)
+        fo.compress(family("llama"), "heads:0.5:l2", bias=lambda model: 0.0)
     scaled = family("gpt2", scale_attn_by_inverse_layer_idx=True)
     with pytest.raises(InputError, match="must not be scaled by the number of its layer"):
         fo.compress(scaled, "layers:1:l2")
@@ -249,7 +260,7 @@ def test_a_compressed_model_and_bad_weights_are_refused() -> None:
 
 @pytest.mark.parametrize("sizes", [[], {"model.layers.1": 3}, {"model.layers.1": {"ffn": 129}}, {"x": {"ffn": 1}}])
 def test_sizes_of_a_folder_are_checked(tmp_path: Path, sizes: Any) -> None:
-    fo.save(fo.compress(family("llama", num_hidden_layers=3), "ffn:0.25,protect=1"), tmp_path / "cut")
+    fo.save(fo.compress(family("llama", num_hidden_layers=3), "ffn:0.25:l2,protect=1"), tmp_path / "cut")
     config = json.loads((tmp_path / "cut/config.json").read_text())
     config["quantization_config"]["structure"] = sizes
     (tmp_path / "cut/config.json").write_text(json.dumps(config))
@@ -264,7 +275,7 @@ def test_each_expert_loses_neurons_of_its_own(tmp_path: Path) -> None:
     for expert, neurons in weak.items():
         experts.down_proj.data[expert, :, neurons] *= 1e-3
         experts.gate_up_proj.data[expert, [*neurons, *(32 + n for n in neurons)]] *= 1e-3
-    cut: Any = fo.compress(model, "ffn:0.25,protect=1")
+    cut: Any = fo.compress(model, "ffn:0.25:l2,protect=1")
     kept = fo.record(cut).structure[0].kept
     place = "model.layers.1.mlp.experts"
     assert kept.keys() == {*(f"{place}.{expert}" for expert in range(4)), "model.layers.1.mlp.shared_expert"}
@@ -289,7 +300,7 @@ def test_scope_model_lets_blocks_differ() -> None:
     model.model.layers[1].mlp.down_proj.weight.data[:, :64] *= 0.01
     model.model.layers[1].mlp.up_proj.weight.data[:64] *= 0.01
     model.model.layers[1].mlp.gate_proj.weight.data[:64] *= 0.01
-    dimensions = Dimensions(fo.compress(model, "ffn:0.25,scope=model"))
+    dimensions = Dimensions(fo.compress(model, "ffn:0.25:l2,scope=model"))
     counts = [dimensions.count(block, "ffn") for block in dimensions.blocks]
     assert sum(counts) == 3 * 96
     assert counts[1] < counts[0]

@@ -45,14 +45,14 @@ def test_the_command_line_cuts_a_real_model(models_dir: Path, tmp_path: Path, te
 
 
 def test_an_audit_cuts_and_compares(tmp_path: Path, texts: Path) -> None:
-    recipes = ["heads:0.25", "ffn:0.25:taylor", "layers:1", "ffn:0.25,scope=model+int8:pad"]
+    recipes = ["heads:0.25:l2", "ffn:0.25:taylor", "layers:1", "ffn:0.25,scope=model+int8:pad"]
     run = fo.audit(
         "phantom", recipes, benchmarks=["phantom_pairs"], limit=8, out=tmp_path / "run",
         calibration=CalibrationFile(texts, samples=2, length=64),
     )  # fmt: skip
     descriptor = json.loads((tmp_path / "run/run.json").read_text())["descriptor"]
     variants = {variant["name"]: variant for variant in descriptor["variants"]}
-    assert [bool(variants[recipe]["calibration"]) for recipe in recipes] == [False, True, True, False]
+    assert [bool(variants[recipe]["calibration"]) for recipe in recipes] == [False, True, True, True]
     table = run.items("phantom_pairs").to_pydict()
     read = {
         name: [x for x, variant in zip(table["ll_a"], table["variant"], strict=True) if variant == name]
@@ -62,7 +62,7 @@ def test_an_audit_cuts_and_compares(tmp_path: Path, texts: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "recipe", ["heads:0.5", "ffn:0.25,protect=1+heads:0.5,protect=1", "layers:1:l2", "hidden:0.25"]
+    "recipe", ["heads:0.5:l2", "ffn:0.25:l2,protect=1+heads:0.5:l2,protect=1", "layers:1:l2", "hidden:0.25:l2"]
 )
 def test_scores_over_the_trie_are_those_of_one_text_at_a_time(recipe: str) -> None:
     base = llama()
@@ -79,6 +79,6 @@ def test_scores_over_the_trie_are_those_of_one_text_at_a_time(recipe: str) -> No
 
 def test_a_layout_that_cannot_hold_the_sizes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"export: config must be able to say every size, got \{'heads': 3\}"):
-        fo.export(fo.compress(gpt2(), "heads:0.25"), tmp_path / "out", "dense")
-    fo.export(fo.compress(gpt2(), "ffn:0.25"), tmp_path / "out", "dense")
+        fo.export(fo.compress(gpt2(), "heads:0.25:l2"), tmp_path / "out", "dense")
+    fo.export(fo.compress(gpt2(), "ffn:0.25:l2"), tmp_path / "out", "dense")
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").transformer.h[0].mlp.c_fc.weight.shape == (32, 96)

@@ -117,7 +117,7 @@ def test_an_audit_takes_pairs_and_says_which(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text(line, encoding="utf-8")
     ask = ["audit", "phantom", "--limit", "4", "--base-runs", "2", "--out", str(tmp_path / "run")]
     ask += ["--calibration", str(tmp_path / "texts.txt"), "--samples", "2", "--length", "16"]
-    fasp = ["--compress", "ffn:0.1", "--compress", "heads:0.25:fasp"]
+    fasp = ["--compress", "ffn:0.1:l2", "--compress", "heads:0.25:fasp"]
     pairs = ["--pairs", str(tmp_path / "pairs.jsonl")]
     found = CliRunner().invoke(app, [*ask, *fasp, *pairs])
     assert found.exit_code in {0, 1, 4}, found.output
@@ -142,6 +142,6 @@ def test_an_audit_takes_pairs_and_says_which(tmp_path: Path) -> None:
     without = CliRunner().invoke(app, [*ask, *fasp])
     assert without.exit_code == 2
     assert "audit: pairs must be given for 'heads:0.25:fasp', which measures a bias, got None" in without.stderr
-    unasked = CliRunner().invoke(app, [*ask, "--compress", "ffn:0.1", *pairs])
+    unasked = CliRunner().invoke(app, [*ask, "--compress", "ffn:0.1:l2", *pairs])
     assert unasked.exit_code == 2
     assert "audit: pairs must go with a recipe that has the score fasp, got none" in unasked.stderr

@@ -63,12 +63,10 @@ def audit(
         benchmarks: names, perhaps with levels (``bbq?order=reversed``): :func:`fairopt.benchmarks.get_all`.
         suite: benchmarks under one name, asked first; what of it cannot be asked is left out, and said so.
         factors: further levels to ask at, one at a time, where a benchmark has the factor: ``{"chat": ["on"]}``.
-        data: folder of the benchmarks' data; None is the environment variable ``FAIROPT_DATA``.
-        out: new, empty, or the folder of the same audit, which goes on; workers given the same folder share it.
-        calibration, seed, dtype: texts, ids or a file, for recipes; of recipes; in which folders are loaded.
+        data, out: folder of data, None is ``FAIROPT_DATA``; new, empty, or of the same audit, which workers share.
+        calibration, pairs: texts, ids or a file, for recipes; file of pairs of texts, for the score ``fasp``.
+        seed, dtype, limit: of recipes; in which folders are loaded; items to ask of each benchmark, spread evenly.
         shared_statistics: one calibration pass over the base, kept in ``out``, for all recipes that it serves.
-        pairs: file of pairs of texts whose gap is the bias of recipes with the score ``fasp`` (docs/pruning.md).
-        limit: ask only so many items of each benchmark, spread evenly over it.
         policy: limits and error rates, as a value or a file (docs/gates.md); part of the run's identity.
         base_runs: times that the base model is scored, in other batches each: 2 show the noise, 3 and more measure it.
         speed, lease: also measure how fast variants are; seconds without progress until another's job is taken over.
@@ -83,8 +81,7 @@ def audit(
     shared = store.path / "statistics" if shared_statistics else None
     found = candidates.candidates(loaded, _sources(variants, models), dtype, seed, calibration, shared, pairs)
     descriptor = _descriptor(loaded, found, selected, chosen, limit, seed, base_runs)
-    command = _command(descriptor, policy, suite, benchmarks, factors or {}, calibration, pairs)
-    _describe(store, descriptor, selected, command)
+    _describe(store, descriptor, selected, _command(descriptor, policy, suite, benchmarks, factors, calibration, pairs))
     score(store, descriptor, selected.asked, loaded, found, lease=lease, speed=speed)
     return Run(store, descriptor)
 
@@ -149,7 +146,7 @@ def _command(
     policy: PolicySource | None,
     suite: str | None,
     benchmarks: Sequence[str],
-    factors: Mapping[str, Sequence[str]],
+    factors: Mapping[str, Sequence[str]] | None,
     calibration: CalibrationSource | None,
     pairs: str | os.PathLike[str] | None,
 ) -> str:
@@ -160,7 +157,7 @@ def _command(
     words += ["--suite", suite] if suite is not None else []
     for name in benchmarks:
         words += ["--benchmark", name]
-    for factor, levels in factors.items():
+    for factor, levels in (factors or {}).items():
         words += [word for level in levels for word in ("--factor", f"{factor}={level}")]
     if isinstance(calibration, CalibrationFile):
         words += ["--calibration", os.fspath(calibration.path), "--samples", str(calibration.samples)]

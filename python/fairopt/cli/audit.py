@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,10 +80,8 @@ def audit(
     with one_line_errors(f"; finished jobs are kept: run the same command again to go on from {out}"):
         from fairopt.audit.audit import audit as run_audit
 
-        run = run_audit(
-            base,
-            _recipes(compress, model),
-            models=model or [],
+        ask = partial(run_audit, base, _recipes(compress, model), models=model or [], out=out, seed=seed, limit=limit)
+        run = ask(
             benchmarks=_named(benchmark, suite, base),
             suite=suite,
             factors=_levels(factor or []),
@@ -90,9 +89,6 @@ def audit(
             shared_statistics=shared_statistics,
             pairs=pairs,
             data=data,
-            out=out,
-            seed=seed,
-            limit=limit,
             policy=policy,
             base_runs=base_runs,
             speed=speed,

@@ -83,13 +83,16 @@ def compress(
     result = _put_together(model, chains, recipe.kv_cache, solution)
     _warn_of_few_tokens(model, chains, solution.reports)
     stored = record.describe(recipe, chains, dense_bytes, result, seed, solution.reports, shared or tokens)
-    stored = dataclasses.replace(stored, structure=cut.steps, unsaid_sizes=cut.unsaid_sizes)
-    if isinstance(bias, PairGap):
-        stored = dataclasses.replace(stored, calibration={**(stored.calibration or {}), **bias.describe()})
-    record.attach(result, stored)
+    record.attach(result, _with_structure(stored, cut, bias))
     quantization_config.note(result, stored.recipe)
     pack(result)
     return result
+
+
+def _with_structure(stored: record.Record, cut: apply.Restructured[Any], bias: Measure | None) -> record.Record:
+    if isinstance(bias, PairGap):
+        stored = dataclasses.replace(stored, calibration={**(stored.calibration or {}), **bias.describe()})
+    return dataclasses.replace(stored, structure=cut.steps, unsaid_sizes=cut.unsaid_sizes)
 
 
 def _seen(

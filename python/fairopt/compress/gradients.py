@@ -85,11 +85,20 @@ def sequence_loss(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
     return nn.functional.cross_entropy(logits, ids[1:])
 
 
+def predicted_tokens(model: nn.Module, ids: torch.Tensor) -> int:
+    """How many tokens :func:`sequence_loss` is the mean over."""
+    return _replaced(ids) if type(model).__name__.endswith("ForMaskedLM") else len(ids) - 1
+
+
+def _replaced(ids: torch.Tensor) -> int:
+    return max(1, round(_REPLACED * len(ids)))
+
+
 def _with_replacements(ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The sequence with a share of its tokens exchanged for others of it, and which."""
     seed = hashlib.sha256(ids.cpu().numpy().astype("<i8").tobytes()).digest()[:8]
     generator = torch.Generator().manual_seed(int.from_bytes(seed, "little"))
-    asked = torch.randperm(len(ids), generator=generator)[: max(1, round(_REPLACED * len(ids)))].sort().values
+    asked = torch.randperm(len(ids), generator=generator)[: _replaced(ids)].sort().values
     given = ids.clone()
     given[asked] = ids[torch.randint(len(ids), (len(asked),), generator=generator)]
     return given, asked

@@ -20,9 +20,9 @@ class Remove:
     """Take units of one dimension out of the model, those of least score."""
 
     word: ClassVar[str]  # the step's, and the dimension's
-    scores: ClassVar[tuple[str, ...]] = ("l2", "l1", "act", "taylor", "taylor2", "knockout", "fasp", "random")
+    scores: ClassVar[tuple[str, ...]] = ("act", "taylor", "taylor2", "knockout", "fasp", "l2", "l1", "random")
     amount: float  # a share of the units of every block, rounded to the nearest count, at least one if above 0
-    score: str = "l2"
+    score: str = "act"
     gamma: float = 0.5  # of FASP: this share, which matters most to the loss, stays
 
     def __post_init__(self) -> None:
@@ -54,6 +54,8 @@ class Remove:
 class RemoveOfBlocks(Remove):
     """Units that each block has of its own."""
 
+    scores: ClassVar[tuple[str, ...]] = ("output", *Remove.scores)
+    score: str = "output"
     scope: Literal["layer", "model"] = "layer"  # model: units of all blocks compete, and widths come to differ
     protect: int = 0  # first and last blocks that keep all of theirs: widths come to differ
     correct: bool = False  # least squares: the layer that reads the units makes up for those gone

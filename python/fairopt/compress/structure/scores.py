@@ -9,6 +9,7 @@ from fairopt.compress.structure.dimensions import Dimensions
 from fairopt.compress.structure.scores_activation import activation_scores
 from fairopt.compress.structure.scores_knockout import Measure, fasp_scores, knockout_effects, loss_on
 from fairopt.compress.structure.scores_magnitude import magnitude_scores
+from fairopt.compress.structure.scores_output import output_scores
 from fairopt.compress.structure.scores_taylor import taylor_scores
 from fairopt.compress.structure.select import Scores
 from fairopt.compress.structure_options import Remove
@@ -23,10 +24,15 @@ def scores_of(
     if step.score == "random":
         return _random(dimensions, step.word, seed)
     assert calibration is not None
-    if step.score in ("act", "cosine"):
-        return activation_scores(dimensions, step.word, calibration)
+    if step.score in ("knockout", "fasp"):
+        return _knockout(dimensions, step, calibration, bias)
     if step.score in ("taylor", "taylor2"):
         return taylor_scores(dimensions, step.word, calibration, order=2 if step.score == "taylor2" else 1)
+    of_activations = output_scores if step.score == "output" else activation_scores
+    return of_activations(dimensions, step.word, calibration)
+
+
+def _knockout(dimensions: Dimensions, step: Remove, calibration: Calibration, bias: Measure | None) -> Scores:
     loss = loss_on(calibration)
     if step.score == "knockout":
         return knockout_effects(dimensions, step.word, {"loss": loss})["loss"]
