@@ -57,8 +57,7 @@ def compress(
         recipe: text, mapping or :class:`~fairopt.compress.recipe.Recipe`.
         calibration: for such a recipe, others look at none: texts or token ids, of which at most 128 sequences of 512
             tokens are taken, a :class:`~fairopt.compress.calibration.Calibration` or a ``CalibrationFile``.
-        tokenizer: of the model, when ``calibration`` is texts.
-        seed: recorded, and used by what draws at random.
+        tokenizer, seed: of the model, when ``calibration`` is texts; recorded, and used by what draws at random.
         resume: a folder that keeps finished decoder blocks of such a recipe: killed, the same call goes on from there.
         statistics: of the dense model, for steps that look at one layer at a time (``gptq``, ``sparsegpt``, ``wanda``):
             from :mod:`fairopt.compress.statistics`, or a folder to keep them in, which recipes then share.
