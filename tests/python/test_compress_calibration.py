@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
+from transformers import CLIPConfig, CLIPModel, ViTConfig, ViTForImageClassification
 
 import fairopt
 from fairopt.compress.calibration import Calibration, read_documents
@@ -85,6 +86,18 @@ def test_another_document_moves_no_other_piece() -> None:
 def test_refusals(documents, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Calibration.of(documents)
+
+
+def test_refuses_models_that_do_not_read_token_ids() -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    vision = ViTForImageClassification(ViTConfig(**sizes, image_size=32, patch_size=8))
+    both = CLIPModel(CLIPConfig(text_config=sizes, vision_config={**sizes, "image_size": 32, "patch_size": 8}))
+    for model, message in [
+        (vision, "token ids, got ViT.*, which reads pixel_values"),
+        (both, "token ids alone, got CLIP"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            fairopt.compress(model, "gptq:int4,g=16", calibration=[torch.arange(40)] * 99)
 
 
 def test_refuses_another_vocabulary_and_too_many_positions() -> None:

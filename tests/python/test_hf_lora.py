@@ -199,3 +199,16 @@ def test_configs_stay_plain_when_saved(tmp_path: Path) -> None:
     config.save_pretrained(tmp_path)
     assert "fairopt" not in (tmp_path / "adapter_config.json").read_text()
     assert LoraConfig.from_pretrained(tmp_path) == config
+
+
+def test_all_linear_means_quantised_and_sparse_layers_too(tmp_path: Path) -> None:
+    recipe = "nf4:block=32;lm_head=int8:g=32;*.up_proj=magnitude:0.5+sparse;keep=*.q_proj"
+    config = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
+    lora = get_peft_model(fairopt.compress(llama(tied=False), recipe), config)
+    named = {name.split(".")[-4] for name, _ in lora.named_parameters() if "lora_A" in name}
+    assert named == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    lora.add_adapter("second", LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM"))
+    assert not any("base_layer.lora" in name for name, _ in lora.named_parameters())
+    lora.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(fairopt.compress(llama(tied=False), recipe), tmp_path)
+    assert torch.equal(logits(again), logits(lora))

@@ -14,6 +14,7 @@ from test_kv_blocks import twin_row
 from transformers import (
     AutoModelForCausalLM,
     DeepseekV3Config,
+    DynamicCache,
     Gemma2Config,
     GPT2Config,
     LlamaConfig,
@@ -24,6 +25,7 @@ from transformers import (
     T5Config,
 )
 
+import fairopt
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedCache
 from fairopt.nn.quantized_cache import QuantizedCacheLayer
@@ -362,6 +364,20 @@ def test_arguments_out_of_range_are_refused(arguments: tuple[int, int, int], mes
     with pytest.raises(InputError) as refused:
         QuantizedCache(LlamaConfig(**TINY), *arguments)
     assert str(refused.value) == message
+
+
+def test_what_is_no_cache_and_no_configuration_is_refused() -> None:
+    model = fairopt.compress(random_models.llama(), "kv4")
+    for other, got in [
+        (((torch.zeros(1, 2, 3, 16),) * 2,), "tuple"),
+        (DynamicCache(offloading=True), "with offloading"),
+    ]:
+        with pytest.raises(InputError, match=f"must be a QuantizedCache or an empty DynamicCache, .* got .*{got}"):
+            model(torch.tensor([[1, 2]]), past_key_values=other)
+    with pytest.raises(InputError, match=r"config must be that of a model .model.config., got LlamaForCausalLM"):
+        QuantizedCache(random_models.llama(), 4)
+    with pytest.raises(InputError, match="bits must be one of 2, 3, 4, 8, got '4'"):
+        QuantizedCache(model.config, "4")  # type: ignore[arg-type]
 
 
 def test_cropping_forward_is_refused() -> None:

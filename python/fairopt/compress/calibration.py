@@ -110,7 +110,13 @@ class Calibration:
 
     def check_fits(self, model: nn.Module) -> None:
         """Refuse ids that the model has no embedding for, and sequences longer than its positions."""
-        embeddings = getattr(model, "get_input_embeddings", lambda: None)()
+        reads = getattr(model, "main_input_name", "input_ids")
+        if reads != "input_ids":
+            raise InputError(f"calibration: model must read token ids, got {type(model).__name__}, which reads {reads}")
+        try:
+            embeddings = getattr(model, "get_input_embeddings", lambda: None)()
+        except NotImplementedError:  # several kinds of input
+            raise InputError(f"calibration: model must read token ids alone, got {type(model).__name__}") from None
         rows = getattr(embeddings, "num_embeddings", None)
         most = max(int(sequence.max()) for sequence in self.sequences)
         if rows is not None and most >= rows:

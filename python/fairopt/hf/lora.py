@@ -16,8 +16,10 @@ from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel
+from peft.tuners import tuners_utils
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import check_adapters_to_merge
+from peft.utils.constants import INCLUDE_LINEAR_LAYERS_SHORTHAND
 from torch import nn
 
 from fairopt.compress.record import attach, has_record, record
@@ -243,3 +245,27 @@ def register() -> None:
 
     with_our_layers.knows_fairopt = True  # type: ignore[attr-defined]
     LoraConfig.__post_init__ = with_our_layers  # type: ignore[method-assign]
+    _widen_all_linear()
+
+
+def _widen_all_linear() -> None:
+    """Let ``target_modules="all-linear"``, for which PEFT lists the classes of torch, mean our layers too."""
+    original = tuners_utils._maybe_include_all_linear_layers
+
+    @functools.wraps(original)
+    def with_our_layers(peft_config: Any, model: nn.Module) -> Any:
+        asked = getattr(peft_config, "target_modules", None)
+        config: Any = original(peft_config, model)
+        if isinstance(asked, str) and asked.lower() == INCLUDE_LINEAR_LAYERS_SHORTHAND:
+            head = getattr(model, "get_output_embeddings", lambda: None)()
+            config.target_modules |= {
+                name
+                for name, module in model.named_modules()
+                if type(module) in (QuantizedLinear, SparseLinear)
+                and module is not head
+                and ".parts." not in name
+                and not name.endswith(".base_layer")  # it has an adapter already: PEFT has named that
+            }
+        return config
+
+    tuners_utils._maybe_include_all_linear_layers = with_our_layers

@@ -168,6 +168,8 @@ class _CompressOnLoad(ConversionOps):
             check_finite(name, weight)
             layer.weight = nn.Parameter(weight, requires_grad=False)
             compressed, self._reports[name] = compress_layer(layer, self._chains[name], name)
+            if getattr(layer.bias, "_is_hf_initialized", False):  # read before the weight: not to be drawn anew
+                compressed.bias._is_hf_initialized = True  # type: ignore[union-attr]
         except InputError as error:
             self._refused.append(error)
             return None

@@ -94,13 +94,16 @@ def _quantized(given: Any, options: CacheOptions, body: Any) -> Any:
 
     if given is None:
         return QuantizedCache(body.config, *options)
-    if given.layers and all(isinstance(layer, QuantizedCacheLayer) for layer in given.layers):
+    layers = getattr(given, "layers", None)
+    if layers and all(isinstance(layer, QuantizedCacheLayer) for layer in layers):
         return given
     if type(given) is not DynamicCache or given.get_seq_length() > 0 or given.offloading:
+        length = given.get_seq_length() if hasattr(given, "get_seq_length") else 0
         raise InputError(
             f"{type(body).__name__}: {_ARGUMENT} must be a QuantizedCache or an empty DynamicCache, for the model's "
             f"keys and values are quantised ({options}), got {type(given).__name__}"
-            + (f" of {given.get_seq_length()} tokens" if given.get_seq_length() else "")
+            + (f" of {length} tokens" if length else "")
+            + (" with offloading" if getattr(given, "offloading", False) else "")
         )
     given.layers, given.layer_class_to_replicate = [*cache_layers(body.config, *options)], None
     return given

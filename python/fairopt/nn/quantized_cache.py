@@ -208,8 +208,10 @@ class QuantizedCache(Cache):
 
 def cache_layers(config: Any, bits: int, group: int, residual: int) -> list[QuantizedCacheLayer]:
     """The layers of a :class:`QuantizedCache`; raises what it raises."""
+    if not hasattr(config, "get_text_config"):
+        raise InputError(f"QuantizedCache: config must be that of a model (model.config), got {type(config).__name__}")
     if bits not in BITS:
-        raise InputError(f"QuantizedCache: bits must be one of 2, 3, 4, 8, got {bits}")
+        raise InputError(f"QuantizedCache: bits must be one of 2, 3, 4, 8, got {bits!r}")
     if group < 16 or group % 16:
         raise InputError(f"QuantizedCache: group must be a positive multiple of 16, got {group}")
     if residual < 0 or residual % group:

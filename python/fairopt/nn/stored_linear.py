@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,12 +12,25 @@ from fairopt.errors import InputError
 from fairopt.nn.typed_buffers import TypedBuffers
 
 
+class _DenseWeight:
+    """The weight in the type of the bias, fp32 without one, made anew at each look; a layer may hide it by its own."""
+
+    def __get__(self, layer: StoredLinear | None, owner: type) -> Any:
+        if layer is None:
+            return self
+        return layer.dense_weight(torch.float32 if layer.bias is None else layer.bias.dtype)
+
+
 class StoredLinear(TypedBuffers, ABC):
-    """A linear layer that can say its weight in full."""
+    """A linear layer that can say its weight in full.
+
+    ``weight`` is there for models that look at it beside calling the layer, as T5 and Mamba do: dense, a constant.
+    """
 
     in_features: int
     out_features: int
     bias: nn.Parameter | None
+    weight = _DenseWeight()
 
     @abstractmethod
     def dense_weight(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:

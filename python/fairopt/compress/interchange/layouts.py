@@ -111,7 +111,10 @@ def read_folder(dir: str | os.PathLike[str]) -> PreTrainedModel:
     """
     model, quantization = model_folder.empty_model("load", Path(dir))
     if quantization is not None and quantization.get("quant_method") == METHOD:
-        raise InputError(f"load: folder must hold a model saved by fairopt.save, got '{dir}' without its fairopt.json")
+        raise InputError(
+            f"load: folder must hold a model saved by fairopt.save, got '{dir}' without its fairopt.json"
+            " (fairopt.hf.from_pretrained reads what save_pretrained wrote)"
+        )
     layout = layout_of(quantization or {})
     if quantization is None or layout is None:
         known = ", ".join(sorted({layout.method for layout in _LAYOUTS.values()}))
