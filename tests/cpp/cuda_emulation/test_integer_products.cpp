@@ -15,8 +15,9 @@ namespace {
 std::vector<float> awkward(std::int64_t m, std::int64_t k) {
   std::vector<float> x = activations(m * k, static_cast<std::uint64_t>(m + 1));
   const float values[] = {100.0f, 30000.0f, std::nanf(""), std::numeric_limits<float>::infinity()};
-  for (std::int64_t row = 1; row < std::min<std::int64_t>(m, 5); ++row)
-    x[row * k + std::min(2 * row + 1, k - 1)] = values[row - 1];
+  for (std::int64_t row = 1; row < std::min<std::int64_t>(m, 5); ++row) {
+    x[row * k + row * k / 5] = values[row - 1];  // in blocks of several warps
+  }
   if (m > 5) std::fill_n(x.begin() + 5 * k, (k + 1) / 2, 0.0f);
   return x;
 }

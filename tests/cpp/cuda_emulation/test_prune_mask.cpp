@@ -81,6 +81,16 @@ TEST_CASE("emulated masks of a layer are the CPU's", "[prune_mask]") {
   });
 }
 
+TEST_CASE("emulated masks of more chunks than one thread block has threads are the CPU's", "[prune_mask]") {
+  const std::int64_t n = 260 * 4096 + 5;
+  std::vector<float> values(static_cast<std::size_t>(n), 1.0f);
+  for (std::size_t i = 0; i < values.size(); i += 3) values[i] = 0.5f;
+  const PruneScores scores{values.data(), DType::kFloat32, 1, n, nullptr};
+  const std::int64_t prune = n - 1000;  // of the ties nearly all: they end in the last chunk
+  const std::vector<Mask> expected = model_masks({scores}, prune, false);
+  in_both_orders([&] { REQUIRE(model_masks({scores}, prune, true) == expected); });
+}
+
 TEST_CASE("emulated masks of rows are the CPU's", "[prune_mask]") {
   in_both_orders([] {
     for_each_matrix([](const Matrix& matrix, const PruneScores& scores) {
