@@ -184,6 +184,10 @@ def test_damaged_folders_are_named(tmp_path: Path) -> None:
     save_file({**tensors, name: tensors[name][:-1].contiguous()}, file)
     with pytest.raises(InputError, match=r"layer 'model.layers.0.mlp.up_proj': qweight must be int32 \[8, 96\], got"):
         fo.load(folder)
+    scales = "model.layers.0.mlp.up_proj.scales"
+    save_file({**tensors, scales: tensors[scales] * torch.nan}, file)
+    with pytest.raises(InputError, match=r"layer 'model.layers.0.mlp.up_proj': scales must be finite, got NaN"):
+        fo.load(folder)
     save_file({k: v for k, v in tensors.items() if not k.endswith("model.norm.weight")}, file)
     with pytest.raises(InputError, match=r"model\.norm\.weight"):
         fo.load(folder)

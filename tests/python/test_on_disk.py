@@ -143,6 +143,12 @@ def truncate(folder: Path) -> None:
 NORM = "model.norm.weight"
 
 
+def name_outside(folder: Path, name: str) -> None:
+    index = json.loads((folder / weight_files.INDEX).read_text())
+    index["weight_map"][next(iter(index["weight_map"]))] = name
+    (folder / weight_files.INDEX).write_text(json.dumps(index))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -163,6 +169,11 @@ NORM = "model.norm.weight"
         (truncate, "must be a safetensors file, got "),
         (lambda f: sorted(f.glob("*.safetensors"))[0].unlink(), "must be there, got no such file"),
         (lambda f: (f / weight_files.INDEX).write_text("[]"), "must be an index of shards, got "),
+        (
+            lambda f: name_outside(f, "../x.safetensors"),
+            r"must name files of its own folder, got '\.\./x\.safetensors'",
+        ),
+        (lambda f: name_outside(f, "/etc/hosts"), "must name files of its own folder, got '/etc/hosts'"),
         (lambda f: (f / "config.json").unlink(), "config.json' must be a model configuration, got "),
     ],
 )

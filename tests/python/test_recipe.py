@@ -336,3 +336,18 @@ def test_objects_are_checked_like_text() -> None:
         Chain((NF4, NF4))
     with pytest.raises(InputError, match="other than the word 'keep'"):
         Override("keep", Chain((NF4,)))
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("int4:group=32", "g="),
+        ("int4:block=32", "g="),
+        ("nf4:g=32", "block="),
+        ("INT4:g=32", "int4 or "),
+        ("GPTQ:int4", "gptq"),
+    ],
+)
+def test_the_size_of_a_block_and_capitals_find_the_word_that_is_meant(text: str, near: str) -> None:
+    with pytest.raises(InputError, match=rf"; did you mean {near}"):
+        parse(text)

@@ -29,6 +29,7 @@ from fairopt.compress.structure_options import STRUCTURES, Layers, Remove
 from fairopt.errors import InputError
 
 _TRANSFORMS = {cls.word: cls for cls in (SmoothQuant, Hadamard)}
+_SIZES = ("g", "group", "group_size", "groupsize", "block", "block_size", "blocksize")
 _CACHES = {f"kv{bits}": bits for bits in (2, 3, 4, 8)}
 STEPS = (*QUANTIZERS, *SOLVERS, *_TRANSFORMS, "w8a8", LlmInt8.word, *PRUNERS, Sparse.word)
 WORDS = (*STRUCTURES, *STEPS, *_CACHES)
@@ -308,7 +309,10 @@ class _Parser:
         return InputError(f"recipe: {what} must be {requirement}, got {value}{self._place(token)}")
 
     def _unknown(self, token: _Token, what: str, known: tuple[str, ...]) -> InputError:
-        near = [word for word in difflib.get_close_matches(token.text, known, n=3, cutoff=0.5) if word != token.text]
+        asked = token.text.lower()
+        near = [word for word in difflib.get_close_matches(asked, known, n=3, cutoff=0.5) if word != token.text]
+        if asked in _SIZES:  # of a block, under the name that another field or library has for it
+            near = [option for option in ("g=", "block=") if option in known] or near
         error = self._error(token, what, f"one of {', '.join(sorted(known))}" if known else "none")
         return InputError(f"{error}; did you mean {' or '.join(near)}?") if near else error
 

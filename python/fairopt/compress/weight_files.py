@@ -35,6 +35,7 @@ def tensors_of(folder: Path) -> dict[str, list[str]]:
             raise InputError(f"load: '{folder / INDEX}' must be an index of shards, got {error!r}") from None
     else:
         names = [WEIGHTS]
+    check_names(names, folder / INDEX)
     tensors = {}
     for name in names:
         if not (folder / name).is_file():
@@ -68,6 +69,13 @@ def write(file: Path, tensors: Mapping[str, torch.Tensor]) -> FileRecord:
     return FileRecord(file.stat().st_size, sha256(file))
 
 
+def check_names(names: Iterable[str], where: Path) -> None:
+    """Refuse names of files outside the folder: who made a model does not choose what else is read."""
+    for name in names:
+        if Path(name).name != name:
+            raise InputError(f"load: '{where}' must name files of its own folder, got {name!r}")
+
+
 def write_index(folder: Path, shard_of: Mapping[str, str], total_bytes: int) -> None:
     """Write which tensor lies in which shard."""
     index = {"metadata": {"total_size": total_bytes}, "weight_map": dict(sorted(shard_of.items()))}
@@ -82,6 +90,7 @@ def read(folder: Path, files: Mapping[str, FileRecord]) -> dict[str, torch.Tenso
     """
     if not files:
         raise InputError(f"load: the record of '{folder}' must name its weight files, got none")
+    check_names(files, folder)
     for name, recorded in files.items():
         _check_recorded(folder / name, recorded)
     return load([folder / name for name in files])

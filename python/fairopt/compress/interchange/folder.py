@@ -101,6 +101,8 @@ def _read_layer(
         layer = layout.read(stored, quantization, out_features, in_features)
     except InputError as error:
         raise InputError(f"load: layer '{path}': {error}") from None
+    if not layer.rows()[1].isfinite().all():
+        raise InputError(f"load: layer '{path}': scales must be finite, got NaN or infinite values")
     bias = dense.bias
     if isinstance(bias, torch.Tensor):
         layer.bias = nn.Parameter(torch.empty_like(bias, device="meta"))
