@@ -96,6 +96,43 @@ TEST_CASE("range_search: sums of powers are near those of std::pow and the same 
   }
 }
 
+TEST_CASE("range_search: stopping early changes no choice, on any level", "[range_search]") {
+  constexpr float kMargin = 0x1p-14f;
+  for (const Format format : kAllFormats) {
+    for (const std::int64_t n : {1, 16, 40, 300}) {
+      for (const int shape : {0, 1, 2}) {  // as drawn, with an outlier, above zero
+        std::vector<float> x = weights(n, static_cast<std::uint64_t>(n) + 20);
+        if (shape == 1) x[0] *= 20.0f;
+        if (shape == 2) std::transform(x.begin(), x.end(), x.begin(), [](float v) { return std::fabs(v) + 0.5f; });
+        const auto [low, high] = std::minmax_element(x.begin(), x.end());
+        for (const float exponent : {0.7f, 2.4f, 8.0f}) {
+          for (const kernels::KernelTable* level : runnable_levels()) {
+            std::vector<float> rounded(x.size());
+            float best = 1.0f, least = 0.0f, unit = 1.0f;
+            for (int i = 0; i < 100; ++i) {
+              const float share = 1.0f - 0.01f * static_cast<float>(i), from = share * *low, to = share * *high;
+              Quantized tried(format, {n, 512});
+              const auto at = static_cast<std::size_t>(format);
+              level->quantize_in_range[at](x.data(), {n, 512}, &from, &to, tried.parts());
+              if (i == 0 && tried.scales[0] == 0.0f) break;
+              if (i == 0) unit = 1.0f / std::fabs(tried.scales[0]);
+              level->dequantize[at](
+                  {tried.codes.data(), tried.scales.data(), tried.zeros.data(), tried.float_zeros.data()}, {n, 512},
+                  rounded.data());
+              const float sum = level->sum_of_powers(x.data(), rounded.data(), n, unit, exponent);
+              if (i > 0 && !(sum < least)) continue;
+              best = share;
+              least = i == 0 ? sum * (1.0f - kMargin) : sum;
+            }
+            CAPTURE(level->name, name(format), n, shape, exponent);
+            REQUIRE(level->best_share[static_cast<int>(format)](x.data(), n, *low, *high, {100, exponent}) == best);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("range_search: finds the best range of a block and never loses to rounding to nearest", "[range_search]") {
   for (const Format format : kAllFormats) {
     for (const std::int64_t n : {7, 64, 150}) {

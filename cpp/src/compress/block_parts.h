@@ -32,11 +32,12 @@ class Trial {
       : format_(static_cast<std::size_t>(format)), codes_(static_cast<std::size_t>(longest)), values_(codes_.size()) {}
 
   kernels::RunParts parts() { return {codes_.data(), &scale_, &zero_, &float_zero_}; }
-  float scale() const { return scale_; }
 
   /// The n values of what was written to parts().
-  const float* values(std::int64_t n) {
-    kernels::table().dequantize[format_]({codes_.data(), &scale_, &zero_, &float_zero_}, {n, n}, values_.data());
+  const float* values(std::int64_t n) { return values_of(parts(), n); }
+  /// The same of what lies elsewhere.
+  const float* values_of(const kernels::RunParts& in, std::int64_t n) {
+    kernels::table().dequantize[format_]({in.codes, in.scales, in.zeros, in.float_zeros}, {n, n}, values_.data());
     return values_.data();
   }
 

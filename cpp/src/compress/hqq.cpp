@@ -67,6 +67,19 @@ double loss_of(const float* values, const float* rounded, std::int64_t n, double
   return loss;
 }
 
+/// Whether the first loses no more than the second: by fast sums of powers, exactly where these are too near.
+bool no_worse(const float* values, const float* first, const float* second, std::int64_t n, float scale, double norm) {
+  constexpr float kMargin = 0x1p-12f;  // above what the powers and the summation may be off, as a share of the sums
+  constexpr double kLeastNorm = 0.5;   // from here on no error counts less than 2^-63 of a step: kernels' power(0)
+  if (norm >= kLeastNorm) {
+    const auto exponent = static_cast<float>(norm);
+    const float a = kernels::table().sum_of_powers(values, first, n, 1.0f / scale, exponent);
+    const float b = kernels::table().sum_of_powers(values, second, n, 1.0f / scale, exponent);
+    if (std::fabs(a - b) > kMargin * (a + b)) return a < b;
+  }
+  return loss_of(values, first, n, norm) <= loss_of(values, second, n, norm);
+}
+
 class Solver {
  public:
   Solver(const float* weight, const QuantizedLayout& layout, const HqqOptions& options, const QuantizedBuffers& out)
@@ -75,15 +88,15 @@ class Solver {
         options_(options),
         out_(out),
         bits_(code_bits(layout.format)),
+        longest_(std::min(layout.block, layout.cols)),
         blocks_(static_cast<std::size_t>(layout.rows * layout.blocks_per_row())) {}
 
   int iterate(Executor& executor) {
-    for_each(executor, [&](std::size_t, const BlockParts& block, State& state) {
-      state = start(weight_ + block.value, block.n, bits_);
-    });
+    for_each(executor,
+             [&](const BlockParts& block, State& state) { state = start(weight_ + block.value, block.n, bits_); });
     double least = INFINITY, beta = options_.beta;
     for (int done = 1;; ++done, beta *= options_.kappa) {
-      for_each(executor, [&](std::size_t, const BlockParts& block, State& state) { step(block, state, beta); });
+      for_each(executor, [&](const BlockParts& block, State& state) { step(block, state, beta); });
       double error = 0.0;
       for (const State& state : blocks_) error += static_cast<double>(state.error);
       if (!(error < least) || done == options_.iterations) return done;
@@ -92,20 +105,29 @@ class Solver {
   }
 
   void finish(Executor& executor) {
-    for_each(executor, [&](std::size_t, const BlockParts& block, State& state) {
-      if (options_.best) step(block, state, 1.0);  // the last zero point has not been judged yet
-      write(block, state, options_.best ? state.best_zero : state.zero);
+    if (options_.best) {  // the last zero point has not been judged yet
+      for_each(executor, [&](const BlockParts& block, State& state) { step(block, state, 1.0); });
+    }
+    for_ranges(executor, [&](std::int64_t first, std::int64_t last) {
+      Trial nearest(layout_.format, longest_), solved(layout_.format, longest_);
+      for (; first < last; ++first) {
+        const BlockParts block = compress::block_parts(layout_, out_, first);
+        write(block, blocks_[static_cast<std::size_t>(first)], nearest, solved);
+      }
     });
   }
 
  private:
   template <class Body>
+  void for_ranges(Executor& executor, const Body& body) {
+    executor.parallel_for(0, static_cast<std::int64_t>(blocks_.size()), kGrain / longest_ + 1, body);
+  }
+
+  template <class Body>
   void for_each(Executor& executor, const Body& body) {
-    const std::int64_t grain = kGrain / std::min(layout_.block, layout_.cols) + 1;
-    executor.parallel_for(0, static_cast<std::int64_t>(blocks_.size()), grain, [&](std::int64_t lo, std::int64_t hi) {
-      for (; lo < hi; ++lo) {
-        const auto index = static_cast<std::size_t>(lo);
-        body(index, compress::block_parts(layout_, out_, lo), blocks_[index]);
+    for_ranges(executor, [&](std::int64_t first, std::int64_t last) {
+      for (; first < last; ++first) {
+        body(compress::block_parts(layout_, out_, first), blocks_[static_cast<std::size_t>(first)]);
       }
     });
   }
@@ -123,22 +145,18 @@ class Solver {
     state.zero = sums.zero;
   }
 
-  void write(const BlockParts& block, const State& state, float zero) const {
+  void write(const BlockParts& block, const State& state, Trial& nearest, Trial& solved) const {
     const float* values = weight_ + block.value;
-    const auto format = static_cast<std::size_t>(layout_.format);
+    const float zero = options_.best ? state.best_zero : state.zero;
     *block.parts.scales = 1.0f / state.inverse_scale;
     *block.parts.float_zeros = -zero * *block.parts.scales;
     write_codes(values, block.n, state, zero, bits_, block.parts.codes);
     if (!options_.best) return;
-    std::vector<float> solved(static_cast<std::size_t>(block.n));
-    const kernels::RunParts& parts = block.parts;
-    kernels::table().dequantize[format]({parts.codes, parts.scales, parts.zeros, parts.float_zeros}, {block.n, block.n},
-                                        solved.data());
-    Trial nearest(layout_.format, block.n);
-    kernels::table().quantize[format](values, {block.n, block.n}, nearest.parts());
-    if (loss_of(values, nearest.values(block.n), block.n, options_.norm) <=
-        loss_of(values, solved.data(), block.n, options_.norm)) {
-      kernels::table().quantize[format](values, {block.n, block.n}, parts);
+    const auto quantize = kernels::table().quantize[static_cast<std::size_t>(layout_.format)];
+    quantize(values, {block.n, block.n}, nearest.parts());
+    if (no_worse(values, nearest.values(block.n), solved.values_of(block.parts, block.n), block.n, *block.parts.scales,
+                 options_.norm)) {
+      quantize(values, {block.n, block.n}, block.parts);
     }
   }
 
@@ -147,6 +165,7 @@ class Solver {
   const HqqOptions& options_;
   const QuantizedBuffers& out_;
   int bits_;
+  std::int64_t longest_;  // of the blocks
   std::vector<State> blocks_;
 };
 

@@ -149,12 +149,12 @@ float decode(Format format, int code, const Scaling& s) {
 }
 
 void write_code(std::uint8_t* codes, std::int64_t bytes, int bits, std::int64_t i, int code) {
-  for (int b = 0; b < bits; ++b) {
-    const std::int64_t at = i * bits + b;
-    if (at / 8 >= bytes) return;
-    const bool set = (code >> (bits - 1 - b) & 1) != 0;
-    codes[at / 8] = static_cast<std::uint8_t>(set ? codes[at / 8] | bit_mask(at) : codes[at / 8] & ~bit_mask(at));
-  }
+  const std::int64_t at = i * bits, first = at / 8;
+  const int below = 16 - static_cast<int>(at % 8) - bits;  // of the 16 bits from `first` on
+  const unsigned mask = ((1u << bits) - 1) << below, value = static_cast<unsigned>(code) << below & mask;
+  if (first < bytes) codes[first] = static_cast<std::uint8_t>((codes[first] & ~(mask >> 8)) | value >> 8);
+  if (below >= 8 || first + 1 >= bytes) return;
+  codes[first + 1] = static_cast<std::uint8_t>((codes[first + 1] & ~mask) | value);
 }
 
 int read_code(const std::uint8_t* codes, int bits, std::int64_t i) {

@@ -8,6 +8,7 @@
 #include "kernels/cpu/double_dequantize.inl.h"
 #include "kernels/cpu/range_search.inl.h"
 #include "kernels/cpu/hqq.inl.h"
+#include "kernels/cpu/subtract_product.inl.h"
 #include "kernels/cpu/prune_mask.inl.h"
 #include "kernels/cpu/apply_mask.inl.h"
 #include "kernels/cpu/quantized_linear.inl.h"
@@ -36,6 +37,7 @@ constexpr void add_formats(KernelTable& table) {
   if constexpr (kFormat < kFormats) {
     constexpr formats::Spec kSpec = formats::kSpecs[kFormat];
     table.quantize_in_range[kFormat] = &quantize_in_range<kSpec.rule, kSpec.bits>;
+    table.best_share[kFormat] = &best_share<kSpec.rule, kSpec.bits>;
     table.quantize[kFormat] = &quantize<kSpec.rule, kSpec.bits>;
     table.dequantize[kFormat] = &dequantize<kSpec.rule, kSpec.bits>;
     add_formats<kFormat + 1>(table);
@@ -73,8 +75,10 @@ constexpr KernelTable make_table(const char* name) {
       .tree_attention = &tree_attention,
       .tree_attention_scratch = &tree_attention_scratch,
       .quantize_in_range = {},
+      .best_share = {},
       .sum_of_powers = &sum_of_powers,
       .hqq_step = &hqq_step,
+      .subtract_product = &subtract_product,
       .hadamard_transform = &hadamard_transform,
       .logsumexp_update = &logsumexp_update,
       .quantize_int8_token = &quantize_int8_token,

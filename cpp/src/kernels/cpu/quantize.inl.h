@@ -1,4 +1,4 @@
-// Blockwise quantisation. A quantizer is made from the values of one block (that is where scale and zero point come
+// Blockwise quantisation. A quantizer is made from the range of one block (that is where scale and zero point come
 // from) and then turns vectors of them into codes. Definitions: docs/formats.md; plain twin: reference_quantize.cpp.
 
 using formats::Rule;
@@ -30,9 +30,10 @@ float largest_magnitude(const float* x, std::int64_t n) {
   return reduce_max(largest);
 }
 
-// The largest value and the largest negated one, starting from `top` and `depth`.
+// What a scale follows from: the largest value and the largest negated one.
 struct Range {
   float top, depth;
+  Range(float low, float high) : top(high), depth(0.0f - low) {}
   Range(const float* x, std::int64_t n, float top_from, float depth_from) {
     F32 high = splat(top_from), minus_low = splat(depth_from);
     const auto widen = [&](F32 a) {
@@ -45,8 +46,7 @@ struct Range {
     top = reduce_max(high);
     depth = reduce_max(minus_low);
   }
-  static Range with_zero(const float* x, std::int64_t n) { return Range(x, n, 0.0f, 0.0f); }
-  static Range without_zero(const float* x, std::int64_t n) { return Range(x, n, x[0], 0.0f - x[0]); }
+  float magnitude() const { return top > depth ? top : depth; }
   /// One of `levels` equal steps. Halves, so that the width cannot overflow; the bits are those of (max - min) /
   /// levels.
   float step(float levels) const {
@@ -55,16 +55,32 @@ struct Range {
   }
 };
 
+constexpr bool range_has_zero(Rule rule) {
+  return rule == Rule::kSymNoClip || rule == Rule::kSymSigned || rule == Rule::kAsymInt;
+}
+/// As a rule takes it: of values, and one that is given.
+template <Rule kRule>
+Range range_of(const float* x, std::int64_t n) {
+  if constexpr (formats::has_float_zeros(kRule)) return Range(x, n, x[0], 0.0f - x[0]);
+  if constexpr (range_has_zero(kRule)) return Range(x, n, 0.0f, 0.0f);
+  const float largest = largest_magnitude(x, n);
+  return Range(0.0f - largest, largest);
+}
+template <Rule kRule>
+Range range_between(float low, float high) {
+  if constexpr (range_has_zero(kRule)) return Range(low < 0.0f ? low : 0.0f, high > 0.0f ? high : 0.0f);
+  return Range(low, high);
+}
+
 // A block of zeros, and one so small that its scale underflows, gets scale 0; dividing by 1 then gives codes of zero.
 inline F32 divisor(float scale) { return splat(scale != 0.0f ? scale : 1.0f); }
 
 template <Rule kRule, int kBits>
-float symmetric_scale(const float* x, std::int64_t n) {
+float symmetric_scale(const Range& range) {
   constexpr float kHalf = 1 << (kBits - 1);
-  if constexpr (kRule == Rule::kSymNarrow) return largest_magnitude(x, n) / (kHalf - 1.0f);
-  if constexpr (kRule == Rule::kSymFull) return largest_magnitude(x, n) / (kHalf - 0.5f);
+  if constexpr (kRule == Rule::kSymNarrow) return range.magnitude() / (kHalf - 1.0f);
+  if constexpr (kRule == Rule::kSymFull) return range.magnitude() / (kHalf - 0.5f);
   if constexpr (kRule == Rule::kSymNoClip || kRule == Rule::kSymSigned) {
-    const Range range = Range::with_zero(x, n);
     const float down = range.depth / kHalf;
     if constexpr (kRule == Rule::kSymSigned) return range.depth >= range.top ? down : range.top / -kHalf;
     const float up = range.top / (kHalf - 1.0f);
@@ -77,7 +93,7 @@ template <Rule kRule, int kBits>
 struct Quantizer {
   float scale;
   F32 step;
-  Quantizer(const float* x, std::int64_t n) : scale(symmetric_scale<kRule, kBits>(x, n)), step(divisor(scale)) {}
+  explicit Quantizer(const Range& range) : scale(symmetric_scale<kRule, kBits>(range)), step(divisor(scale)) {}
   I32 code(F32 x) const {
     constexpr float kHigh = (1 << (kBits - 1)) - 1, kLow = kRule == Rule::kSymNarrow ? -kHigh : -kHigh - 1.0f;
     return round_to_int(clamp(x / step, splat(kLow), splat(kHigh))) + splat(formats::offset({kRule, kBits}));
@@ -90,8 +106,7 @@ struct Quantizer<Rule::kAsymInt, kBits> {
   float scale;
   F32 step;
   I32 zero;
-  Quantizer(const float* x, std::int64_t n) {
-    const Range range = Range::with_zero(x, n);
+  explicit Quantizer(const Range& range) {
     scale = range.step(kLevels);
     step = divisor(scale);
     zero = round_to_int(clamp(splat(range.depth) / step, splat(0.0f), splat(kLevels)));
@@ -110,8 +125,7 @@ struct Quantizer<kRule, kBits> {
   float scale;
   float zero;
   F32 step, half_low;
-  Quantizer(const float* x, std::int64_t n) {
-    const Range range = Range::without_zero(x, n);
+  explicit Quantizer(const Range& range) {
     scale = range.step(kLevels);
     step = divisor(scale);
     zero = 0.0f - range.depth;  // never -0
@@ -134,7 +148,7 @@ template <>
 struct Quantizer<Rule::kNormalFloat, 4> {
   float scale;
   F32 step;
-  Quantizer(const float* x, std::int64_t n) : scale(largest_magnitude(x, n)), step(divisor(scale)) {}
+  explicit Quantizer(const Range& range) : scale(range.magnitude()), step(divisor(scale)) {}
   I32 code(F32 x) const { return kNf4Search.rank(x / step); }
 };
 
@@ -142,7 +156,7 @@ template <>
 struct Quantizer<Rule::kBnbFloat, 4> {
   float scale;
   F32 step;
-  Quantizer(const float* x, std::int64_t n) : scale(largest_magnitude(x, n)), step(divisor(scale)) {}
+  explicit Quantizer(const Range& range) : scale(range.magnitude()), step(divisor(scale)) {}
   I32 code(F32 x) const {
     const I32 magnitude = lookup(load_table8(formats::kFp4CodeOfRank), kFp4Search.rank(abs(x / step)));
     return magnitude | (shift_right<28>(as_int(x)) & splat(formats::kFp4SignBit));
@@ -153,7 +167,7 @@ template <>
 struct Quantizer<Rule::kE4m3, 8> {
   float scale;
   F32 step;
-  Quantizer(const float* x, std::int64_t n) : scale(largest_magnitude(x, n) / formats::kFp8Max), step(divisor(scale)) {}
+  explicit Quantizer(const Range& range) : scale(range.magnitude() / formats::kFp8Max), step(divisor(scale)) {}
   I32 code(F32 x) const {
     const F32 magnitude = min(abs(x / step), splat(formats::kFp8Max));
     const I32 bits = as_int(magnitude), odd = shift_right<20>(bits) & splat(1);
@@ -164,12 +178,12 @@ struct Quantizer<Rule::kE4m3, 8> {
   }
 };
 
-/// `make(block, values, n)` is the quantizer of a block.
-template <Rule kRule, int kBits, class Make>
-void quantize_blocks(const float* values, BlockRun run, RunParts out, const Make& make) {
+/// `range(block, values, n)` is that of a block.
+template <Rule kRule, int kBits, class MakeRange>
+void quantize_blocks(const float* values, BlockRun run, RunParts out, const MakeRange& range) {
   for (std::int64_t first = 0, block = 0; first < run.n; first += run.block, ++block) {
     const std::int64_t end = run.n - first < run.block ? run.n : first + run.block;
-    const Quantizer<kRule, kBits> quantizer = make(block, values + first, end - first);
+    const Quantizer<kRule, kBits> quantizer(range(block, values + first, end - first));
     out.scales[block] = quantizer.scale;
     if constexpr (formats::has_integer_zeros(kRule)) store_u8_first(out.zeros + block, quantizer.zero, 1);
     if constexpr (formats::has_float_zeros(kRule)) out.float_zeros[block] = quantizer.zero;
@@ -191,6 +205,6 @@ void quantize_blocks(const float* values, BlockRun run, RunParts out, const Make
 
 template <Rule kRule, int kBits>
 void quantize(const float* values, BlockRun run, RunParts out) {
-  quantize_blocks<kRule, kBits>(
-      values, run, out, [](std::int64_t, const float* x, std::int64_t n) { return Quantizer<kRule, kBits>(x, n); });
+  quantize_blocks<kRule, kBits>(values, run, out,
+                                [](std::int64_t, const float* x, std::int64_t n) { return range_of<kRule>(x, n); });
 }

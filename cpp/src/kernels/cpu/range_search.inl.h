@@ -1,12 +1,11 @@
-// What a search for ranges needs of a block: its codes in a range that is given, and the sum of powers of its errors.
+// The search for the range of a block: its codes in a range that is given, the sum of powers of its errors, the best.
 
 /// As quantize, but scale and zero point of block b come from the range [lows[b], highs[b]]; what lies outside
 /// saturates.
 template <Rule kRule, int kBits>
 void quantize_in_range(const float* values, BlockRun run, const float* lows, const float* highs, RunParts out) {
   quantize_blocks<kRule, kBits>(values, run, out, [&](std::int64_t block, const float*, std::int64_t) {
-    const float range[2] = {lows[block], highs[block]};
-    return Quantizer<kRule, kBits>(range, 2);
+    return range_between<kRule>(lows[block], highs[block]);
   });
 }
 
@@ -93,4 +92,59 @@ float sum_of_powers(const float* a, const float* b, std::int64_t n, float unit, 
     sums.add(powers, whole_sums(count));
   }
   return sums.total();
+}
+
+/// sum_of_powers of the values and of what their codes stand for, which are never stored.
+template <Rule kRule, int kBits>
+float sum_of_error_powers(const Quantizer<kRule, kBits>& quantizer, const float* values, std::int64_t n, float unit,
+                          float exponent) {
+  const Dequantizer<kRule, kBits> dequantizer(quantizer);
+  const auto error = [&](F32 x) {
+    return abs(x - dequantizer.value(quantizer.code(x) & splat((1 << kBits) - 1))) * splat(unit);
+  };
+  RunningSums sums;
+  float powers[kSumChunk];
+  for (std::int64_t first = 0; first < n; first += kSumChunk) {
+    const std::int64_t rest = n - first, count = rest < kSumChunk ? rest : kSumChunk;
+    std::int64_t i = 0;
+    for (; i + F32::kWidth <= count; i += F32::kWidth) {
+      store(powers + i, power(error(load(values + first + i)), splat(exponent)));
+    }
+    for (; i < whole_sums(count); i += F32::kWidth) {
+      const Mask used = splat(static_cast<std::int32_t>(count - i)) > lane_indices();
+      const F32 there = select(used, error(load_within(values + first, i, count)), splat(0.0f));
+      store(powers + i, power(there, splat(exponent)));
+    }
+    sums.add(powers, whole_sums(count));
+  }
+  return sums.total();
+}
+
+/// The share of the range [low, high] of all values that has the least sum of error powers, 1 unless another beats it
+/// by more than the margin. Every rule takes the value of largest magnitude, `most`, at share s to no more than
+/// s (most + one step), or s most in codebooks; once that error alone costs more than the best share, no later one
+/// wins.
+template <Rule kRule, int kBits>
+float best_share(const float* values, std::int64_t n, float low, float high, RangeGrid grid) {
+  constexpr float kMargin = 0x1p-14f;  // of a sum, above what the powers and the summation may be off
+  constexpr float kRootMargin = 0x1p-12f, kProductMargin = 0x1p-20f;
+  const float most = -low > high ? -low : high;
+  float unit = 1.0f, reach = most, best = 1.0f, least = 0.0f, largest_error = 0.0f;
+  for (int i = 0; i < grid.count; ++i) {
+    const float share = 1.0f - 0.01f * static_cast<float>(i);
+    if (i > 0 && (most * (1.0f - kProductMargin) - share * reach) * unit > largest_error) break;
+    const Quantizer<kRule, kBits> quantizer(range_between<kRule>(share * low, share * high));
+    if (i == 0) {
+      if (quantizer.scale == 0.0f) break;
+      const float step = __builtin_fabsf(quantizer.scale);
+      unit = 1.0f / step;
+      if (formats::is_integer(kRule)) reach = most + step;
+    }
+    const float sum = sum_of_error_powers(quantizer, values, n, unit, grid.exponent);
+    if (i > 0 && !(sum < least)) continue;
+    best = share;
+    least = i == 0 ? sum * (1.0f - kMargin) : sum;
+    largest_error = reduce_max(power(splat(least), splat(1.0f / grid.exponent))) * (1.0f + kRootMargin);
+  }
+  return best;
 }

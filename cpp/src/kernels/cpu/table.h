@@ -26,6 +26,12 @@ struct ConstRunParts {
 };
 using QuantizeRun = void(const float* values, BlockRun run, RunParts out);
 using QuantizeInRange = void(const float* values, BlockRun run, const float* lows, const float* highs, RunParts out);
+/// Which ranges of a block are tried: its own times 1 - i / 100, i < count; sums are of |error|^exponent.
+struct RangeGrid {
+  int count;
+  float exponent;
+};
+using BestShare = float(const float* values, std::int64_t n, float low, float high, RangeGrid grid);
 using DequantizeRun = void(ConstRunParts in, BlockRun run, float* values);
 
 /// y [m, n] = x [m, k] W^T + bias with the weights W [n, k] quantised.
@@ -112,6 +118,19 @@ struct HqqSums {
   float error;  ///< sum of |d|
   float loss;   ///< sum of |d|^norm
   float zero;   ///< of the next iteration
+};
+
+/// c [rows, cols] -= a [rows, depth] b [depth, cols] in double. Columns of a and c are contiguous; b(k, j) lies at
+/// b[k * b_row + j * b_column]. The terms of each value are subtracted one after another in the order of k, so that a
+/// product in pieces has the bits of a whole one.
+struct DoubleProduct {
+  const double* a;
+  std::int64_t a_column;
+  const double* b;
+  std::int64_t b_row, b_column;
+  double* c;
+  std::int64_t c_column;
+  std::int64_t rows, cols, depth;
 };
 
 /// y = H x for one block of `order * power` values: the Kronecker product of `matrix` with Sylvester's, scaled.
@@ -282,10 +301,14 @@ struct KernelTable {
 
   // range_search.inl.h: by Format; sum of (|a - b| * unit)^exponent.
   QuantizeInRange* quantize_in_range[kFormats];
+  BestShare* best_share[kFormats];
   float (*sum_of_powers)(const float* a, const float* b, std::int64_t n, float unit, float exponent);
 
   // hqq.inl.h
   HqqSums (*hqq_step)(const HqqBlock& block, const float* values, std::int64_t n);
+
+  // subtract_product.inl.h
+  void (*subtract_product)(const DoubleProduct& args);
 
   // hadamard_transform.inl.h: one block; x and y are different buffers.
   void (*hadamard_transform)(const HadamardTransform& args, const float* x, float* y);
