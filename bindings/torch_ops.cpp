@@ -35,7 +35,7 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
       "-> (Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
   m.def(
       "sparsegpt(Tensor weight, Tensor hessian, SymInt prune=0, int n=0, int m=0, str format='', int block=0, "
-      "str act_order='none', int columns=128, float damp=0.01) "
+      "str act_order='none', int columns=128, float damp=0.01, str dtype='float32') "
       "-> (Tensor pruned, Tensor keep, Tensor codes, Tensor scales, Tensor zeros, Tensor order, Tensor report)");
   m.def(
       "second_order_target(Tensor weight, Tensor hessian, Tensor pair_hessian, float alpha, float beta, "

@@ -52,7 +52,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, co
                                                         std::int64_t block, std::string act_order, double damp);
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> sparsegpt(
     const Tensor& weight, const Tensor& hessian, std::int64_t prune, std::int64_t n, std::int64_t m, std::string format,
-    std::int64_t block, std::string act_order, std::int64_t columns, double damp);
+    std::int64_t block, std::string act_order, std::int64_t columns, double damp, std::string dtype);
 std::tuple<Tensor, Tensor, Tensor> second_order_target(const Tensor& weight, const Tensor& hessian,
                                                        const Tensor& pair_hessian, double alpha, double beta,
                                                        double damp);

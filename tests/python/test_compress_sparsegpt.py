@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
@@ -11,6 +12,7 @@ from quantized import normal
 
 import fairopt
 from fairopt import ops
+from fairopt.compress import statistics
 from fairopt.compress.prune_options import KeepNOfM, SparseGpt
 from fairopt.compress.pruners.sparsegpt import SparseGptPruner
 from fairopt.compress.recipe import QUANTIZERS, Quantize
@@ -92,6 +94,24 @@ def test_resumed_gives_the_same_bytes(tmp_path) -> None:
         torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
     assert fairopt.record(first) == fairopt.record(second)
+
+
+def test_what_a_bf16_model_stores_is_what_the_solver_chose(tmp_path) -> None:
+    model, name = random_models.llama(hidden=64).bfloat16(), "model.layers.0.mlp.up_proj"
+    collected = statistics.collect(model, ids(), tmp_path)
+    weight, seen = model.get_submodule(name).weight.detach().float(), collected.layer(name)
+    chosen = ops.sparsegpt(weight, seen.hessian, prune=weight.numel() // 2, dtype=torch.bfloat16)
+    small = fairopt.compress(model, "sparsegpt:0.5", statistics=collected)
+    assert torch.equal(small.get_submodule(name).weight.float(), chosen.pruned)
+    assert fairopt.record(small).layers[name].solver["pruning_loss"] == chosen.report[0]
+    stored = fairopt.compress(model, "sparsegpt:0.5+sparse:bf16", statistics=collected).get_submodule(name)
+    assert torch.equal(stored.dense_weight().float(), chosen.pruned)
+    # Block by block, on what compressed blocks make of the tokens: what passed on is what is stored.
+    blocks = fairopt.compress(model, "sparsegpt:0.5", calibration=ids()).float()
+    finer = fairopt.compress(copy.deepcopy(model).float(), "sparsegpt:0.5", calibration=ids())
+    weights = [m.get_submodule(name).weight for m in (blocks, finer)]
+    assert torch.equal(weights[0].bfloat16().float(), weights[0])
+    assert not torch.equal(weights[1].bfloat16().float(), weights[1])
 
 
 # ---- what statistics may be ----

@@ -135,6 +135,39 @@ def test_on_real_layers_is_the_published_loop_and_loses_less_than_other_pruners(
                 assert (x @ (weight - found).T).square().sum() < 0.8 * other
 
 
+# ---- the type that weights are stored in ----
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_rounding_to_the_stored_type_is_made_up_for(
+    real_layers: list[tuple[torch.Tensor, torch.Tensor]], share: float, dtype: torch.dtype
+) -> None:
+    compared = 0
+    for layer, x in real_layers:
+        weight, hessian = layer.to(dtype).float(), 2 / len(x) * x.T @ x
+        prune = round(share * weight.numel())
+        within = ops.sparsegpt(weight, hessian, prune=prune, dtype=dtype)
+        after = ops.sparsegpt(weight, hessian, prune=prune)
+        rounded = after.pruned.to(dtype).float()
+        assert torch.equal(within.pruned.to(dtype).float(), within.pruned)
+        found, other = (loss(weight - pruned, hessian, damp=0.01) for pruned in (within.pruned, rounded))
+        assert within.report[0] == pytest.approx(found, rel=1e-5)  # of what is stored
+        if share == 0.02:  # where little else is lost
+            assert found < other
+        elif dtype == torch.bfloat16 and torch.equal(within.keep, after.keep):  # what is left of half in fp16: nothing
+            assert found < other
+            compared += 1
+    assert compared >= 2 or (share, dtype) != (0.5, torch.bfloat16)
+
+
+def test_what_leaves_the_range_of_half_precision_stays_finite() -> None:
+    hessian = torch.tensor([[1.0, 0.999], [0.999, 1.0]])
+    found = ops.sparsegpt(torch.tensor([[30000.0, 50000.0]]), hessian, prune=1, columns=2, dtype=torch.float16)
+    assert found.pruned.tolist() == [[0.0, 65504.0]]
+    assert bool(torch.isfinite(found.report).all())
+
+
 # ---- brute force ----
 
 # OBS prunes one weight at a time and moves all others that are free to where they make up for it best. SparseGPT does

@@ -11,10 +11,12 @@
 namespace fairopt {
 
 struct SparseGptOptions {
-  std::int64_t prune = 0;      ///< how many of all weights go; each run of `columns` gives its share
-  int n = 0, m = 0;            ///< instead, where m > 0: of every m consecutive weights of a row n stay
-  std::int64_t columns = 128;  ///< a ratio's mask is chosen for that many columns at once
-  double damp = 0.01;          ///< share of the mean diagonal of H that is added to the diagonal; >= 0
+  std::int64_t prune = 0;          ///< how many of all weights go; each run of `columns` gives its share
+  int n = 0, m = 0;                ///< instead, where m > 0: of every m consecutive weights of a row n stay
+  std::int64_t columns = 128;      ///< a ratio's mask is chosen for that many columns at once
+  double damp = 0.01;              ///< share of the mean diagonal of H that is added to the diagonal; >= 0
+  DType stored = DType::kFloat32;  ///< without a format: what is kept of a column is rounded to this type before the
+                                   ///< next is looked at, which then makes up for that too
 };
 
 struct SparseGptReport {

@@ -1,11 +1,14 @@
 #include "compress/column_solver.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <optional>
 
+#include "compress/triangular.h"
 #include "fairopt/prune.h"
 #include "kernels/cpu/table.h"
+#include "kernels/elements.h"
 
 namespace fairopt::compress {
 namespace {
@@ -15,12 +18,13 @@ using Eigen::MatrixXd;
 
 constexpr Index kRows = 64;    // rows solved together: a tile's bits depend on nothing but its own rows
 constexpr Index kPanel = 128;  // columns between two products with all that was settled before
+constexpr Index kRun = 32;     // of these, columns between two products with all that was settled in the panel
 
-/// Some rows of W on their way. `error_` holds W - W' of the columns settled so far, in the order of `lower`.
+/// Some rows of W on their way. `moved_` holds W' - W of the columns settled so far, in the order of `lower`.
 class Tile {
  public:
   Tile(const ColumnProblem& problem, Index first, Index rows)
-      : problem_(problem), first_(first), rows_(rows), error_(rows, problem.cols) {
+      : problem_(problem), first_(first), rows_(rows), moved_(rows, problem.cols) {
     if (problem.rounding == nullptr) return;
     codes_.emplace(problem.rounding->out, first, rows);
     if (problem.rounding->act_order == ActOrder::kStatic) codes_->fit_all(problem.weight + first * problem.cols);
@@ -32,8 +36,9 @@ class Tile {
   void open(Index start, Index end) {
     start_ = start;
     end_ = end;
+    run_ = run_end_ = start;
     if (!prunes_n_of_m()) chosen_ = end;
-    pulled_ = start == 0 ? MatrixXd(MatrixXd::Zero(rows_, end - start)) : pull(start, start, end);
+    pulled_ = pull(start, start, end);
   }
 
   /// The root of what pruning would cost: [rows, end - begin] of columns [begin, end), which are not settled yet.
@@ -51,16 +56,13 @@ class Tile {
 
   /// Settles the columns that are open; returns what that adds to the loss of these rows.
   double solve() {
-    const Index low = position(end_ - 1);
     double loss = 0.0;
     for (Index j = start_; j < end_; ++j) {
-      if (prunes_n_of_m() && j % problem_.pruning->options.m == 0) choose(j, j + problem_.pruning->options.m);
-      if (codes_ && problem_.rounding->act_order != ActOrder::kStatic && j % block() == 0) {
-        fit(j, std::min(j + block(), problem_.cols));
-      }
-      const Index c = position(j);
-      loss += settle(j, pulled_.col(c - low));
-      pulled_.leftCols(c - low).noalias() += error_.col(c) * problem_.lower.block(c, low, 1, c - low);
+      if (j == run_end_ || last_seen_from(j) > run_end_) begin_run(j);
+      if (begins_choice(j)) choose(j, j + problem_.pruning->options.m);
+      if (begins_block(j)) fit(j, block_end(j));
+      loss += settle(j, pulled_.col(open_position(j)));
+      tell(j, 1, j + 1, run_end_);
     }
     return loss;
   }
@@ -71,9 +73,20 @@ class Tile {
 
  private:
   Index block() const { return problem_.rounding->out.layout.block; }
+  Index block_end(Index j) const { return std::min(j + block(), problem_.cols); }
+  bool begins_block(Index j) const {
+    return codes_ && problem_.rounding->act_order != ActOrder::kStatic && j % block() == 0;
+  }
+  bool begins_choice(Index j) const { return prunes_n_of_m() && j % problem_.pruning->options.m == 0; }
+  /// The end of the columns that are looked at when j is settled.
+  Index last_seen_from(Index j) const {
+    return std::max(begins_block(j) ? block_end(j) : j, begins_choice(j) ? j + problem_.pruning->options.m : j);
+  }
   bool prunes_n_of_m() const { return problem_.pruning != nullptr && problem_.pruning->options.m != 0; }
   /// Position in `lower` of the column that is settled as the j-th.
   Index position(Index j) const { return problem_.cols - 1 - j; }
+  /// The same in `pulled_`.
+  Index open_position(Index j) const { return end_ - 1 - j; }
   /// Index in W of a value in that column.
   Index at(Index row, Index j) const {
     return (first_ + row) * problem_.cols + problem_.order[static_cast<std::size_t>(j)];
@@ -87,18 +100,34 @@ class Tile {
 
   /// sum_{i < settled} (w_i - w'_i) U_ij for the columns j in [begin, end), reversed.
   MatrixXd pull(Index settled, Index begin, Index end) const {
-    const Index low = position(end - 1);
-    return error_.rightCols(settled) * problem_.lower.block(position(settled - 1), low, settled, end - begin);
+    const Index low = position(end - 1), first = problem_.cols - settled;
+    MatrixXd sum = MatrixXd::Zero(rows_, end - begin);
+    subtract_product(moved_.rightCols(settled), problem_.lower.block(first, low, settled, end - begin), sum);
+    return sum;
+  }
+
+  /// Adds the terms of the `count` columns from `settled` on to what pulls at the columns [begin, end) of the panel.
+  void tell(Index settled, Index count, Index begin, Index end) {
+    const Index from = position(settled + count - 1), width = end - begin;
+    if (width <= 0) return;
+    subtract_product(moved_.middleCols(from, count), problem_.lower.block(from, position(end - 1), count, width),
+                     pulled_.middleCols(open_position(end - 1), width));
+  }
+
+  /// Columns of a run hear of each other at once, the others of the panel when it ends: now, and the next begins.
+  void begin_run(Index j) {
+    if (run_ < j) tell(run_, j - run_, run_end_, end_);
+    run_ = j;
+    run_end_ = std::min(j + kRun, end_);
   }
 
   /// What to add to the columns [begin, end), reversed, so that they best make up for all columns before `begin`, which
   /// are settled, while those after them are free too.
   MatrixXd free_change(Index begin, Index end) const {
     const Index low = position(end - 1), width = end - begin;
-    MatrixXd change = end <= end_  ? MatrixXd(pulled_.middleCols(low - position(end_ - 1), width))
-                      : begin == 0 ? MatrixXd(MatrixXd::Zero(rows_, width))
-                                   : pull(begin, begin, end);
-    problem_.lower.block(low, low, width, width).triangularView<Eigen::Lower>().solveInPlace<Eigen::OnTheRight>(change);
+    MatrixXd change =
+        end <= end_ ? MatrixXd(pulled_.middleCols(open_position(end - 1), width)) : pull(begin, begin, end);
+    divide_by_lower(change, problem_.lower.block(low, low, width, width));
     return change;
   }
 
@@ -133,19 +162,43 @@ class Tile {
     }
   }
 
-  double settle(Index j, const Eigen::Ref<const Eigen::VectorXd>& pulled) {
-    const Index c = position(j);
-    const double diagonal = problem_.lower(c, c);
-    double loss = 0.0;
+  /// The values that column j takes.
+  void choose_values(Index j, const Eigen::Ref<const Eigen::VectorXd>& pulled, Eigen::Ref<Eigen::VectorXd> values) {
+    const double diagonal = problem_.lower(position(j), position(j));
     for (Index row = 0; row < rows_; ++row) {
       const float w = weight(row, j);
       const bool keep = kept(row, j);
       double value = w == 0.0f || !keep ? 0.0 : w + pulled(row) / diagonal;
       if (codes_) value = codes_->round(row, stored(j), static_cast<float>(value));
-      if (!keep) value = 0.0;
-      if (problem_.pruning != nullptr) problem_.pruning->pruned[at(row, j)] = static_cast<float>(value);
-      error_(row, c) = w - value;
-      const double term = error_(row, c) * diagonal + pulled(row);
+      values(row) = keep ? value : 0.0;
+    }
+    if (!codes_ && problem_.pruning->options.stored != DType::kFloat32) round_to_type(values);
+  }
+
+  void round_to_type(Eigen::Ref<Eigen::VectorXd> values) const {
+    constexpr double kHalfMax = 65504.0;
+    const DType type = problem_.pruning->options.stored;
+    std::array<float, kRows> wide;
+    std::array<std::uint16_t, kRows> narrow;
+    for (Index row = 0; row < rows_; ++row) {
+      const double value = values(row);
+      wide[static_cast<std::size_t>(row)] =
+          static_cast<float>(type == DType::kFloat16 ? std::clamp(value, -kHalfMax, kHalfMax) : value);
+    }
+    kernels::store_rounded(wide.data(), rows_, narrow.data(), type, 0);
+    values = Eigen::Map<const Eigen::VectorXf>(kernels::as_floats(narrow.data(), type, 0, rows_, wide.data()), rows_)
+                 .cast<double>();
+  }
+
+  double settle(Index j, const Eigen::Ref<const Eigen::VectorXd>& pulled) {
+    const Index c = position(j);
+    const double diagonal = problem_.lower(c, c);
+    choose_values(j, pulled, moved_.col(c));
+    double loss = 0.0;
+    for (Index row = 0; row < rows_; ++row) {
+      if (problem_.pruning != nullptr) problem_.pruning->pruned[at(row, j)] = static_cast<float>(moved_(row, c));
+      moved_(row, c) -= weight(row, j);
+      const double term = pulled(row) - moved_(row, c) * diagonal;
       loss += term * term;
     }
     return loss;
@@ -153,10 +206,11 @@ class Tile {
 
   const ColumnProblem& problem_;
   Index first_, rows_;
-  MatrixXd error_;
-  Index start_ = 0, end_ = 0;  // of the columns that are open
-  Index chosen_ = 0;           // the mask of the columns before this one is known
-  MatrixXd pulled_;            // sum_{i < j} (w_i - w'_i) U_ij over all i settled so far, for those columns, reversed
+  MatrixXd moved_;
+  Index start_ = 0, end_ = 0;    // of the columns that are open
+  Index run_ = 0, run_end_ = 0;  // of the run among them
+  Index chosen_ = 0;             // the mask of the columns before this one is known
+  MatrixXd pulled_;  // sum_{i < j} (w_i - w'_i) U_ij over all i they have heard of, for those columns, reversed
   std::optional<TileCodes> codes_;
 };
 

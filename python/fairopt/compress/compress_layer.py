@@ -39,7 +39,8 @@ def compress_layer(
     notes: dict[str, float] = {"tokens": statistics.tokens} if statistics else {}
     for step in chain.steps:
         if isinstance(step, Prune) and step is not chain.joint:
-            layer, said = prune_layer(layer, step, statistics, layer_seed(seed, name))
+            dtype = stored_type(chain, dense_weight(layer).dtype)
+            layer, said = prune_layer(layer, step, statistics, layer_seed(seed, name), dtype)
             notes |= said
     solved = solve_layer(layer, chain, statistics, seed)
     return quantize_layer(layer, chain, solved), notes | report(solved)
@@ -121,6 +122,14 @@ def in_type_of(weight: torch.Tensor, chain: Chain) -> Chain:
         return chain
     values = next(short for short, name in Sparse.TYPES.items() if getattr(torch, name) == weight.dtype)
     return Chain((*chain.steps[:-1], Sparse(values)))
+
+
+def stored_type(chain: Chain, dtype: torch.dtype) -> torch.dtype:
+    """The type of the values that pruning leaves in a layer of ``dtype``; float32 where codes are made of them."""
+    if chain.quantizer is None or chain.quantizer == Sparse():
+        return dtype
+    values = chain.quantizer.value_type if isinstance(chain.quantizer, Sparse) else "int8"
+    return torch.float32 if values in (None, "int8") else getattr(torch, values)
 
 
 def _quantized(

@@ -12,7 +12,7 @@ import ctypes
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from torch.nn import functional
 from fairopt.compress.architectures import LoneLayer
 from fairopt.compress.blocks import Scaffold
 from fairopt.compress.calibration import Calibration
-from fairopt.compress.compress_layer import chain_solver, in_type_of, quantize_layer, report, solve_layer
+from fairopt.compress.compress_layer import chain_solver, in_type_of, quantize_layer, report, solve_layer, stored_type
 from fairopt.compress.exact_zeros import solving_chain
 from fairopt.compress.gradients import Gradients
 from fairopt.compress.hessian import Hessian, layer_hessians
@@ -85,7 +85,7 @@ def solve_blocks(
             prefix = f"{name}."
             inside = {layer.removeprefix(prefix): c for layer, c in chains.items() if layer.startswith(prefix)}
             calls = [BlockCall(h, *given) for h, given in zip(hidden, passed, strict=True)]
-            task = BlockTask(name, _dense_copy(block, solution.shared), inside, calls, seed)
+            task = BlockTask(name, _dense_copy(block, solution.shared), inside, calls, seed, _types(block, inside))
             solution.reports.update({prefix + layer: said for layer, said in work(task).items()})
             hidden.clear()
             with torch.no_grad(), _multiplying_densely(task.block), progress(name, len(calls), "batches") as passed_on:
@@ -97,7 +97,9 @@ def solve_blocks(
         for name in [name for name in chains if name not in solution.reports]:
             layer = model.get_submodule(name)
             calls = [BlockCall(x) for x in scaffold.inputs_outside(layer, hidden)]
-            task = BlockTask(name, LoneLayer(_dense_copy(layer, solution.shared)), {"layer": chains[name]}, calls, seed)
+            alone = LoneLayer(_dense_copy(layer, solution.shared))
+            types = {"layer": dense_weight(layer).dtype}
+            task = BlockTask(name, alone, {"layer": chains[name]}, calls, seed, types)
             solution.reports[name] = work(task)["layer"]
             solution.modules[name] = _like(task.layer("layer"), layer)
     return solution
@@ -154,7 +156,8 @@ def _prune(task: BlockTask, steps: Mapping[str, Prune], gradients: Mapping[str, 
         k = dense_weight(layer).shape[1]
         seen = hessians.pop(name).statistics(k) if name in hessians else norms.statistics(name, k)
         statistics = dataclasses.replace(seen, gradients=gradients.get(full_name))
-        pruned, said = prune_layer(layer, step, statistics, layer_seed(task.seed, full_name))
+        dtype = stored_type(task.chains[name], task.types[name])
+        pruned, said = prune_layer(layer, step, statistics, layer_seed(task.seed, full_name), dtype)
         reports[name] = said | ({"tokens": seen.tokens} if needs[name] not in ("nothing", "gradients") else {})
         task.block.set_submodule(name, pruned)
     return reports
@@ -225,6 +228,10 @@ def _return_freed_memory() -> None:
     that the next block takes new memory (four times as much in the end for 12 blocks of a Llama by AWQ)."""
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _types(block: nn.Module, layers: Iterable[str]) -> dict[str, torch.dtype]:
+    return {name: dense_weight(block.get_submodule(name)).dtype for name in layers}
 
 
 def _dense_copy(module: nn.Module, shared: Mapping[int, object]) -> nn.Module:

@@ -34,6 +34,7 @@ def sparsegpt(
     act_order: str = "none",
     columns: int = 128,
     damp: float = 0.01,
+    dtype: torch.dtype = torch.float32,
 ) -> SparseGpt:
     """SparseGPT (Frantar and Alistarh 2023, arXiv:2301.00774): a sparse W' that makes ``trace((W - W') H (W - W')^T)``
     small, and with ``format`` one of codes too, solved together. CPU.
@@ -55,12 +56,14 @@ def sparsegpt(
         act_order: of the columns when there is a format, as for :func:`gptq`; runs of ``m`` are sorted whole.
         columns: the mask of ``prune`` is chosen for so many columns at once, over all rows.
         damp: share of the mean diagonal of H that is added to it, at least 0.
+        dtype: that the weight will be stored in when there is no format, float32, float16 or bfloat16: what is kept is
+            rounded to it column by column, so that later ones make up for that too.
 
     Raises:
         ValueError: as all operators do; an H that no damping makes positive definite.
     """
     found = torch.ops.fairopt.sparsegpt.default(
-        weight, hessian, prune, n, m, format or "", block, act_order, columns, damp
+        weight, hessian, prune, n, m, format or "", block, act_order, columns, damp, str(dtype).removeprefix("torch.")
     )
     return SparseGpt(*found)
 
@@ -76,6 +79,7 @@ def _fake_sparsegpt(
     act_order: str = "none",
     columns: int = 128,
     damp: float = 0.01,
+    dtype: str = "float32",
 ) -> tuple[torch.Tensor, ...]:
     none = weight.new_empty((0,))
     codes, scales, zeros = none.to(torch.uint8), none, none.to(torch.uint8)

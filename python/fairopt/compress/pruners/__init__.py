@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from fairopt.compress.prune_options import Fisher, Gblm, Hgla, Magnitude, Prune, Random, SparseGpt, Taylor, Wanda
 from fairopt.compress.pruners.base import LayerPruner
 from fairopt.compress.pruners.fisher import FisherPruner
@@ -23,10 +25,9 @@ _PRUNERS: dict[type[Prune], Callable[..., LayerPruner]] = {
     Hgla: HglaPruner,
     Taylor: TaylorPruner,
     Fisher: FisherPruner,
-    SparseGpt: SparseGptPruner,
 }
 
 
-def layer_pruner(step: Prune) -> LayerPruner:
-    """What carries out a step."""
-    return _PRUNERS[type(step)](step)
+def layer_pruner(step: Prune, dtype: torch.dtype = torch.float32) -> LayerPruner:
+    """What carries out a step on a layer that will be stored in ``dtype``."""
+    return SparseGptPruner(step, dtype) if isinstance(step, SparseGpt) else _PRUNERS[type(step)](step)

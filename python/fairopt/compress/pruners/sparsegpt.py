@@ -19,11 +19,12 @@ class SparseGptPruner:
 
     The notes say ``pruning_loss`` and ``magnitude_loss``, which are ``trace((W - W') H (W - W')^T)`` as it was pruned
     and for the smallest weights set to zero, with the damping that was used: ``damp``, and ``dead`` for the inputs that
-    were always zero. Where :class:`Statistics` have a term for pairs, W is its target and H its A.
+    were always zero. Where :class:`Statistics` have a term for pairs, W is its target and H its A. ``dtype`` is the
+    type that the layer will be stored in: a column is rounded to it before those behind make up for what it lost.
     """
 
-    def __init__(self, options: SparseGpt) -> None:
-        self._options = options
+    def __init__(self, options: SparseGpt, dtype: torch.dtype = torch.float32) -> None:
+        self._options, self._dtype = options, dtype
 
     @property
     def needs(self) -> Needs:
@@ -34,7 +35,8 @@ class SparseGptPruner:
         """See :class:`~fairopt.compress.pruners.base.LayerPruner`; nothing is random here."""
         weight = weight.float()
         target, hessian, notes = target_of(weight, statistics, self._options.damp)
-        found = ops.sparsegpt(target, hessian, **sparsegpt_amount(weight, amount), damp=self._options.damp)
+        chosen = sparsegpt_amount(weight, amount)
+        found = ops.sparsegpt(target, hessian, **chosen, damp=self._options.damp, dtype=self._dtype)
         loss, damp, dead = found.report.tolist()
         magnitude = masked(weight, keep_in_layer(weight, amount)).weight
         other = damped_loss(target - magnitude, hessian, damp, dead_share=0)

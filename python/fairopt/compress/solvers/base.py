@@ -124,6 +124,7 @@ class BlockTask:
     chains: Mapping[str, Chain]  # layer name within the block -> its chain: only the layers that this step applies to
     calls: Sequence[BlockCall]  # the calibration batches, as the compressed blocks before this one pass them on
     seed: int
+    types: Mapping[str, torch.dtype] = field(default_factory=dict)  # of the layers' weights in the model
 
     def only(self, names: Iterable[str]) -> BlockTask:
         """The same block with ``chains`` of these layers alone."""
