@@ -162,5 +162,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
-    main()
+    with torch.inference_mode():  # as models are scored
+        main()

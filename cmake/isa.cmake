@@ -30,5 +30,5 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   fairopt_isa(avx512 ${avx512})
   fairopt_isa(avx512_vnni ${avx512} -mavx512vnni)
   fairopt_isa(avx512_vbmi2 ${avx512} -mavx512vbmi2)  # no level of its own: a part of avx512_vnni
-  fairopt_isa(avx512_bf16 ${avx512} -mavx512vbmi2 -mavx512bf16)  # likewise
+  fairopt_isa(avx512_bf16 ${avx512} -mavx512vbmi -mavx512vbmi2 -mavx512bf16)  # likewise
 endif()

@@ -1,6 +1,7 @@
 // pack_sparse and unpack_sparse: dense rows to tiles of masks and values, and back.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "kernels/huge_pages.h"
@@ -44,10 +45,10 @@ template <class Bits>
 void read_columns(const Bits* weight, const SparseLayout& layout, const SparseParts& parts, std::int64_t tile,
                   std::int64_t lo, std::int64_t hi, Bits magnitude, std::vector<Masked<Bits>>& read) {
   read.assign(static_cast<std::size_t>(parts.masks(hi - lo)), {});
-  const std::int64_t rows = std::min(kTileRows, layout.rows - tile * kTileRows);
-  for (std::int64_t row = 0; row < rows; ++row) {
+  const auto rows = static_cast<int>(std::min(kTileRows, layout.rows - tile * kTileRows));
+  for (int row = 0; row < rows; ++row) {
     const Bits* values = weight + (tile * kTileRows + row) * layout.cols + lo;
-    for (std::int64_t k = 0; k < hi - lo; ++k) {
+    for (int k = 0; k < hi - lo; ++k) {
       const auto bit = static_cast<std::size_t>(parts.bit_of(row, k % parts.columns));
       const auto first = static_cast<std::size_t>(k - k % parts.columns);
       Masked<Bits>& to = read[first + bit / kTileRows];
@@ -102,16 +103,18 @@ std::vector<SparseTile> place_tiles(const SparseSource& source, const SparseLayo
         });
       });
       std::int64_t* sizes = tiles[static_cast<std::size_t>(tile)].streams;  // sizes first, places when all are known
+      if (parts.by_value) sizes[0] = parts.masks(layout.cols) * 8;
       for (int g = 0; g < parts.groups; ++g) {
         std::int64_t& bytes = sizes[parts.stream_of(g)];
-        bytes = std::max(bytes, (values[g] * parts.step + 3) / 4 * 4);
+        const std::int64_t group = (values[g] * parts.step + 3) / 4 * 4;
+        bytes = parts.by_value ? bytes + group : std::max(bytes, group);
       }
     }
   });
   std::int64_t at = parts.first_tile;
   for (SparseTile& tile : tiles) {
     tile.masks = at;
-    at += parts.masks(layout.cols) * 8;
+    if (!parts.by_value) at += parts.masks(layout.cols) * 8;
     for (std::int64_t& stream : tile.streams) {
       const std::int64_t bytes = stream;
       stream = at;
@@ -129,8 +132,10 @@ void pack_tile(const Bits* weight, const SparseLayout& layout, const SparseParts
                const SparseTile& place, Bits magnitude, std::uint8_t* packed) {
   std::uint8_t* next[kernels::kSparseGroups];
   for (int g = 0; g < parts.groups; ++g) next[g] = packed + place.streams[parts.stream_of(g)] + parts.offset_of(g);
+  std::uint8_t* masks = packed + place.masks;
   for_masks(weight, layout, parts, tile, magnitude, [&](std::int64_t i, const Masked<Bits>& masked) {
-    std::memcpy(packed + place.masks + 8 * i, &masked.mask, 8);
+    if (parts.by_value && i % parts.block == 0) masks = std::exchange(next[0], next[0] + 8 * parts.block);
+    std::memcpy(masks + 8 * (i % parts.block), &masked.mask, 8);
     for (int g = 0; g < parts.groups; ++g) {
       for (std::uint64_t mask = mask_of_group(masked.mask, parts, g); mask != 0; mask &= mask - 1) {
         std::memcpy(next[g], &masked.values[g * parts.lanes + __builtin_ctzll(mask)], sizeof(Bits));
@@ -148,17 +153,22 @@ void unpack_tile(const std::uint8_t* packed, const SparseTile& place, const Spar
     next[g] = place.streams[parts.stream_of(g)] + parts.offset_of(g);
     end[g] = place.streams[parts.stream_of(g) + 1];
   }
+  const auto require_inside = [&](bool inside) {
+    require(inside, "unpack_sparse",
+            "packed must be bytes of pack_sparse, got masks that do not fit the values of tile {}", tile);
+  };
+  std::int64_t masks = place.masks;
   for (std::int64_t i = 0; i < parts.masks(layout.cols); ++i) {
+    if (parts.by_value && i % parts.block == 0) masks = std::exchange(next[0], next[0] + 8 * parts.block);
+    require_inside(!parts.by_value || next[0] <= end[0]);
     std::uint64_t bits;
-    std::memcpy(&bits, packed + place.masks + 8 * i, 8);
+    std::memcpy(&bits, packed + masks + 8 * (i % parts.block), 8);
     for (int g = 0; g < parts.groups; ++g) {
       for (std::uint64_t mask = mask_of_group(bits, parts, g); mask != 0; mask &= mask - 1) {
         const std::int64_t in_mask = i % parts.columns;
         const int bit = static_cast<int>(in_mask * kTileRows) + g * parts.lanes + __builtin_ctzll(mask);
         const std::int64_t row = tile * kTileRows + parts.row_of(bit), k = i - in_mask + parts.column_of(bit);
-        const bool inside = row < layout.rows && k < layout.cols && next[g] + parts.value_bytes <= end[g];
-        require(inside, "unpack_sparse",
-                "packed must be bytes of pack_sparse, got masks that do not fit the values of tile {}", tile);
+        require_inside(row < layout.rows && k < layout.cols && next[g] + parts.value_bytes <= end[g]);
         std::memcpy(weight + row * layout.cols + k, packed + next[g], sizeof(Bits));
         next[g] += parts.step;
       }

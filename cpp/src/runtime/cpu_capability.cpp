@@ -26,7 +26,8 @@ const kernels::KernelTable& vnni_table() {
     if (__builtin_cpu_supports("avx512vbmi2")) table.sparse = kernels::kVbmi2Sparse;
 #endif
 #if defined(FAIROPT_HAVE_AVX512_BF16)
-    if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bf16")) {
+    if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
+        __builtin_cpu_supports("avx512bf16")) {
       table.bf16 = &kernels::kAvx512Bf16;
     }
 #endif

@@ -1,4 +1,4 @@
-// Products of pairs of bf16, where the CPU has AVX-512 BF16 and VBMI2: a part of the avx512_vnni level.
+// Products of pairs of bf16, where the CPU has AVX-512 BF16, VBMI and VBMI2: a part of the avx512_vnni level.
 #include <immintrin.h>
 
 #include "kernels/cpu/table.h"
@@ -17,9 +17,9 @@ namespace {
 #include "kernels/cpu/panel_product.inl.h"
 #include "kernels/cpu/packed_exact.inl.h"
 #include "kernels/cpu/packed_exact_panel.inl.h"
-#include "kernels/cpu/sparse_expand_vbmi2.inl.h"
-#include "kernels/cpu/sparse_product.inl.h"
 #include "kernels/cpu/sparse_values.inl.h"
+#include "kernels/cpu/sparse_by_value.inl.h"
+#include "kernels/cpu/sparse_product.inl.h"
 #include "kernels/cpu/sparse_dots.inl.h"
 // clang-format on
 }  // namespace

@@ -10,13 +10,13 @@ namespace {
 #include "kernels/cpu/vec_avx512.inl.h"
 #include "kernels/cpu/quantized_linear_avx512.inl.h"
 #include "kernels/cpu/packed_exact_avx512.inl.h"
-#include "kernels/cpu/sparse_expand_vbmi2.inl.h"
 #include "kernels/cpu/vec.inl.h"
 #include "kernels/cpu/packed_codes.inl.h"
 #include "kernels/cpu/packed_words_f32.inl.h"
 #include "kernels/cpu/panel_product.inl.h"
-#include "kernels/cpu/sparse_product.inl.h"
 #include "kernels/cpu/sparse_values.inl.h"
+#include "kernels/cpu/sparse_by_value.inl.h"
+#include "kernels/cpu/sparse_product.inl.h"
 #include "kernels/cpu/sparse_linear.inl.h"
 // clang-format on
 }  // namespace

@@ -9,19 +9,36 @@
 struct SparseBFloatPairs {
   static constexpr int kPlaces = 2, kSteps = 1;
   template <int>
-  [[gnu::always_inline]] static F32 step(I32 dwords) {
-    return as_float(dwords);
+  [[gnu::always_inline]] static F32 step(const SparseLine& line) {
+    return as_float(line.values);
+  }
+};
+
+/// The halves of the magnitudes 128, 1, 2 .. 127 as bfloat16: |-128| begins with 0 as bits of an index do.
+struct ByteMagnitudes {
+  alignas(64) std::uint8_t low[128], high[128];
+  constexpr ByteMagnitudes() : low{}, high{} {
+    for (int i = 0; i < 128; ++i) {
+      const auto bits = __builtin_bit_cast(std::uint32_t, i == 0 ? 128.0f : static_cast<float>(i));
+      low[i] = static_cast<std::uint8_t>(bits >> 16);
+      high[i] = static_cast<std::uint8_t>(bits >> 24);
+    }
   }
 };
 
 struct SparseBytePairs {
   static constexpr int kPlaces = 4, kSteps = 2;
-  /// Codes are exact in bfloat16: the upper half of what they are in fp32.
+  /// Codes are exact in bfloat16: their halves are looked up, and where the mask has no code both are 0.
   template <int i>
-  [[gnu::always_inline]] static F32 step(I32 dwords) {
-    const I32 first = as_int(SparseBytes::value<3 - 2 * i>(dwords)),
-              second = as_int(SparseBytes::value<2 - 2 * i>(dwords));
-    return as_float(first | shift_right<16>(second));
+  [[gnu::always_inline]] static F32 step(const SparseLine& line) {
+    static constexpr ByteMagnitudes kMagnitudes;
+    const auto looked_up = [&](const std::uint8_t* table) {
+      const __m512i first = _mm512_load_si512(table), second = _mm512_load_si512(table + 64);
+      return _mm512_maskz_permutex2var_epi8(line.mask, first, _mm512_abs_epi8(line.values.v), second);
+    };
+    const I32 sign = line.values & splat(static_cast<std::int32_t>(0x80808080));
+    const I32 low = {looked_up(kMagnitudes.low)}, high = I32{looked_up(kMagnitudes.high)} | sign;
+    return as_float(I32{i == 0 ? _mm512_unpacklo_epi8(low.v, high.v) : _mm512_unpackhi_epi8(low.v, high.v)});
   }
 };
 

@@ -1,11 +1,9 @@
-// What sparse_linear needs of the avx2 level beyond the vector layer.
+// What sparse_by_group.inl.h needs of the avx2 level beyond the vector layer.
 
-constexpr bool kSparseByValue = false;
 constexpr int kSparseRegisterGroups = 2;  // whose sums are in registers at a time
 constexpr int kSparseDirectTokens = 1;    // that a weight is multiplied with as it is expanded
 constexpr int kSparseDirectTiles = 1;     // side by side, then
 constexpr int kSparseUnroll = 8;          // columns
-constexpr int kSparseMasksAhead = 16384, kSparseValuesAhead = 16384;  // bytes, into the second-level cache
 
 /// For each mask of 8 lanes which of the next dwords a lane takes; -1: none.
 struct ExpandTable {
@@ -26,6 +24,3 @@ inline I32 expand(std::uint32_t mask, const std::uint8_t*& p) {
   p += 4 * static_cast<std::uint64_t>(__builtin_popcount(mask));
   return {_mm256_andnot_si256(_mm256_srai_epi32(from, 31), _mm256_permutevar8x32_epi32(dwords, from))};
 }
-
-template <int kPlaces>
-I32 expand_values(const std::uint8_t* masks, int vector, const std::uint8_t*& p);  // only where the order is by value

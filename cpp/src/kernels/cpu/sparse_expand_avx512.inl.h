@@ -1,11 +1,9 @@
-// What sparse_linear needs of the avx512 levels beyond the vector layer.
+// What sparse_by_group.inl.h needs of the avx512 levels beyond the vector layer.
 
-constexpr bool kSparseByValue = false;                // the order that needs no VBMI2
 constexpr int kSparseRegisterGroups = kSparseGroups;  // whose sums are in registers at a time
 constexpr int kSparseDirectTokens = 2;                // that a weight is multiplied with as it is expanded
 constexpr int kSparseDirectTiles = 1;                 // side by side, then
 constexpr int kSparseUnroll = 8;                      // columns
-constexpr int kSparseMasksAhead = 16384, kSparseValuesAhead = 16384;  // bytes, into the second-level cache
 
 /// The next dwords of a stream in the lanes of `mask`, zeros in the others; p moves on behind them. In place, because
 /// Zen 5 waits for what was in the register before: compilers choose a sum, and the loop takes twice as long.
@@ -15,6 +13,3 @@ inline I32 expand(std::uint32_t mask, const std::uint8_t*& p) {
   p += 4 * static_cast<std::uint64_t>(__builtin_popcount(mask));
   return {dwords};
 }
-
-template <int kPlaces>
-I32 expand_values(const std::uint8_t* masks, int vector, const std::uint8_t*& p);  // only where the order is by value

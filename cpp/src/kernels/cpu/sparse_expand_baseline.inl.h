@@ -1,11 +1,9 @@
-// What sparse_linear needs of the baseline level beyond the vector layer.
+// What sparse_by_group.inl.h needs of the baseline level beyond the vector layer.
 
-constexpr bool kSparseByValue = false;
 constexpr int kSparseRegisterGroups = 1;  // whose sums are in registers at a time
 constexpr int kSparseDirectTokens = 1;    // that a weight is multiplied with as it is expanded
 constexpr int kSparseDirectTiles = 1;     // side by side, then
 constexpr int kSparseUnroll = 1;          // columns
-constexpr int kSparseMasksAhead = 16384, kSparseValuesAhead = 16384;  // bytes, into the second-level cache
 
 /// The next dwords of a stream in the lanes of `mask`, zeros in the others; p moves on behind them.
 inline I32 expand(std::uint32_t mask, const std::uint8_t*& p) {
@@ -21,6 +19,3 @@ inline I32 expand(std::uint32_t mask, const std::uint8_t*& p) {
   }
   return as_int(load(lanes));
 }
-
-template <int kPlaces>
-I32 expand_values(const std::uint8_t* masks, int vector, const std::uint8_t*& p);  // only where the order is by value

@@ -4,150 +4,59 @@
 // cache once and multiplied there.
 //
 // A Values has kPlaces values a dword and
-//   value<place>(dwords)      the weights of one place; where the order is by group
-//   kSteps, step<i>(dwords)   the i-th of the words that kPlaces columns are to add_products; where it is by value
+//   value<place>(dwords)   the weights of one place; where the order is by group
+//   kSteps, step<i>(line)  the i-th of the words that kPlaces columns are to add_products; where it is by value
 
-constexpr int kGroupVectors = kGroupRows / F32::kWidth;
-constexpr int kSparseCursors = kSparseByValue ? 1 : kSparseGroups;
-
-/// Columns that lie together, the words that they are, and the words of x of a chunk.
+/// Words of x of a block and of a chunk.
 template <class Values>
-constexpr int kSparseColumns = kSparseByValue ? Values::kPlaces : 1;
+constexpr int kSparseBlockXs = kSparseBlock / kSparseColumns<Values> * kSparseSteps<Values>;
 template <class Values>
-constexpr int kSparseSteps = kSparseByValue ? Values::kSteps : 1;
-template <class Values>
-constexpr std::int64_t kSparseXs = kSparseChunk / kSparseColumns<Values> * kSparseSteps<Values>;
-
-/// How far the streams of a tile have been read. By group there is a cursor for each, which advances at its own pace.
-struct SparseCursors {
-  const std::uint8_t* at[kSparseCursors];
-  const std::uint8_t* end[kSparseCursors];
-
-  SparseCursors() = default;
-  SparseCursors(const SparseLinear& a, const SparseTile& tile, int places) {
-    for (int g = 0; g < kSparseCursors; ++g) {
-      const int stream = g / places;
-      at[g] = a.packed + tile.streams[stream];
-      end[g] = a.packed + tile.streams[stream + 1];
-    }
-  }
-  /// After a chunk: masks that promise more than a stream holds must not lead out of the buffer.
-  void stay_inside() {
-    for (int g = 0; g < kSparseCursors; ++g) {
-      const std::uint8_t* next = at[g] < end[g] ? at[g] : end[g];
-      asm("" : "+r"(next));  // or all are compared in a vector, through the stack
-      at[g] = next;
-    }
-  }
-};
+constexpr std::int64_t kSparseXs = kSparseChunk / kSparseBlock * kSparseBlockXs<Values>;
 
 template <class Values>
 struct SparseChunk {
-  const std::uint8_t* masks;  ///< [columns][8], columns in whole steps
   std::int64_t columns;
   const float* x;  ///< [m][kSparseXs]
 };
 
 template <class Values>
-SparseChunk<Values> sparse_chunk(const SparseLinear& a, const SparseTile& tile, std::int64_t first) {
-  constexpr std::int64_t kColumns = kSparseColumns<Values>;
-  const std::int64_t left = (a.k - first + kColumns - 1) / kColumns * kColumns;
-  return {.masks = a.packed + tile.masks + 8 * first,
-          .columns = left < kSparseChunk ? left : kSparseChunk,
+SparseChunk<Values> sparse_chunk(const SparseLinear& a, std::int64_t first) {
+  return {.columns = a.k - first < kSparseChunk ? a.k - first : kSparseChunk,
           .x = a.x + first / kSparseChunk * a.m * kSparseXs<Values>};
-}
-
-/// The masks of 8 columns and what they stand for where half is zeros, some lines ahead.
-template <class Values>
-[[gnu::always_inline]] inline void prefetch_sparse(const std::uint8_t* masks, const SparseCursors& cursors) {
-  __builtin_prefetch(masks + kSparseMasksAhead, 0, 2);
-  constexpr int kStreams = kSparseByValue ? 1 : kSparseGroups / Values::kPlaces;
-#pragma GCC unroll 4
-  for (int stream = 0; stream < kStreams; ++stream) {
-    const std::uint8_t* at = cursors.at[kSparseByValue ? 0 : stream * Values::kPlaces] + kSparseValuesAhead;
-#pragma GCC unroll 16
-    for (int line = 0; line < 16 / Values::kPlaces / kStreams; ++line) __builtin_prefetch(at + 64 * line, 0, 2);
-  }
-}
-
-template <int i>
-struct Index {
-  static constexpr int value = i;
-};
-
-template <class Values, int kVector, int kStep = 0, class Body>
-[[gnu::always_inline]] inline void for_steps(I32 line, const Body& body) {
-  if constexpr (kStep < Values::kSteps) {
-    body(Index<kVector>(), Index<kStep>(), Values::template step<kStep>(line));
-    for_steps<Values, kVector, kStep + 1>(line, body);
-  }
-}
-
-/// body(Index<v>, Index<step>, weights) for the vectors v of the columns that lie together, kCount of them from the
-/// group kFirst on; cursors move on.
-template <class Values, int kFirst, int kCount, int kVector = 0, class Body>
-[[gnu::always_inline]] inline void for_columns(const std::uint8_t* masks, SparseCursors& cursors, const Body& body) {
-  if constexpr (kVector < kCount && kSparseByValue) {
-    for_steps<Values, kVector>(expand_values<Values::kPlaces>(masks, kVector, cursors.at[0]), body);
-    for_columns<Values, kFirst, kCount, kVector + 1>(masks, cursors, body);
-  } else if constexpr (kVector < kCount) {
-    constexpr int kGroup = kFirst + kVector / kGroupVectors;
-    std::uint16_t group;
-    __builtin_memcpy(&group, masks + 2 * kGroup, 2);
-    const std::uint32_t lanes = group >> kVector % kGroupVectors * F32::kWidth & ((1u << F32::kWidth) - 1);
-    const I32 dwords = expand(lanes, cursors.at[kGroup]);
-    body(Index<kVector>(), Index<0>(), Values::template value<kGroup % Values::kPlaces>(dwords));
-    for_columns<Values, kFirst, kCount, kVector + 1>(masks, cursors, body);
-  }
 }
 
 /// acc [kTiles][kTokens][64] gains the products of tiles in the rows of kGroups groups from kFirst on.
 template <class Values, int kTiles, int kTokens, int kFirst, int kGroups>
 [[gnu::noinline]] void add_sparse_tiles(const SparseLinear& a, const SparseTile* tiles, float* acc) {
-  constexpr int kCount = kGroups * kGroupVectors, kColumns = kSparseColumns<Values>;
+  constexpr int kCount = kGroups * kGroupRows / F32::kWidth;
   SparseCursors at[kTiles];
 #pragma GCC unroll 2
   for (int i = 0; i < kTiles; ++i) at[i] = SparseCursors(a, tiles[i], Values::kPlaces);
   acc += kFirst * kGroupRows;
   for (std::int64_t first = 0; first < a.k; first += kSparseChunk) {
-    const SparseChunk<Values> chunk = sparse_chunk<Values>(a, tiles[0], first);
+    const SparseChunk<Values> chunk = sparse_chunk<Values>(a, first);
     const float* x = chunk.x;
-    const std::uint8_t* masks[kTiles];
     F32 chain[kTiles][kTokens][kCount];
 #pragma GCC unroll 2
     for (int i = 0; i < kTiles; ++i) {
-      masks[i] = a.packed + tiles[i].masks + 8 * first;
 #pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 8
         for (int v = 0; v < kCount; ++v) chain[i][t][v] = splat(0.0f);
       }
     }
-    const auto add_columns = [&]() __attribute__((always_inline)) {
+    for (std::int64_t left = chunk.columns; left > 0; left -= kSparseBlock) {
 #pragma GCC unroll 2
       for (int i = 0; i < kTiles; ++i) {
-        for_columns<Values, kFirst, kCount>(
-            masks[i], at[i], [&](auto v, auto step, F32 w) __attribute__((always_inline)) {
+        read_columns<Values, kFirst, kGroups>(at[i], left, [&](int step, int v, F32 w) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-              for (int t = 0; t < kTokens; ++t) {
-                chain[i][t][v.value] =
-                    add_products(w, splat(x[t * kSparseXs<Values> + step.value]), chain[i][t][v.value]);
-              }
-            });
-        masks[i] += 8 * kColumns;
+          for (int t = 0; t < kTokens; ++t) {
+            chain[i][t][v] = add_products(w, splat(x[t * kSparseXs<Values> + step]), chain[i][t][v]);
+          }
+        });
       }
-      x += kSparseSteps<Values>;
-      // Where registers are few the next columns would be expanded ahead, and the sums would lose theirs.
-      if constexpr (F32::kWidth < 16) asm volatile("" : : : "memory");
-    };
-    std::int64_t columns = chunk.columns;
-    for (; columns >= 8; columns -= 8) {
-#pragma GCC unroll 2
-      for (int i = 0; i < kTiles; ++i) prefetch_sparse<Values>(masks[i], at[i]);
-#pragma GCC unroll kSparseUnroll
-      for (int i = 0; i < 8 / kColumns; ++i) add_columns();
+      x += kSparseBlockXs<Values>;
     }
-    for (; columns > 0; columns -= kColumns) add_columns();
 #pragma GCC unroll 2
     for (int i = 0; i < kTiles; ++i) {
       at[i].stay_inside();
@@ -201,13 +110,11 @@ void sparse_direct(const SparseLinear& a, std::int64_t lo, std::int64_t hi, floa
 template <class Values>
 [[gnu::noinline]] void expand_chunk(const SparseChunk<Values>& chunk, SparseCursors& cursors, float* panel) {
   SparseCursors at = cursors;
-  for (std::int64_t k = 0; k < chunk.columns; k += kSparseColumns<Values>) {
-    if (k % 8 == 0) prefetch_sparse<Values>(chunk.masks + 8 * k, at);
-    for_columns<Values, 0, kTileVectors>(chunk.masks + 8 * k, at,
-                                         [&](auto v, auto step, F32 w) __attribute__((always_inline)) {
-                                           store(panel + step.value * kTileRows + v.value * F32::kWidth, w);
-                                         });
-    panel += kSparseSteps<Values> * kTileRows;
+  for (std::int64_t left = chunk.columns; left > 0; left -= kSparseBlock) {
+    read_columns<Values, 0, kSparseGroups>(at, left, [&](int step, int v, F32 w) __attribute__((always_inline)) {
+      store(panel + step * kTileRows + v * F32::kWidth, w);
+    });
+    panel += kSparseBlockXs<Values> * kTileRows;
   }
   cursors = at;
 }
@@ -223,7 +130,8 @@ struct SparseOnes {
 /// All tokens with one chunk, in groups that differ by one at most: a small last group would load the panel for little.
 template <class Values>
 void multiply_panel(const SparseLinear& a, const SparseChunk<Values>& chunk, const float* panel, float* acc) {
-  const std::int64_t steps = chunk.columns / kSparseColumns<Values> * kSparseSteps<Values>;
+  constexpr std::int64_t kColumns = kSparseColumns<Values>;
+  const std::int64_t steps = (chunk.columns + kColumns - 1) / kColumns * kSparseSteps<Values>;
   static constexpr SparseOnes kOnes;
   std::int64_t token = 0;
   for (std::int64_t groups = (a.m + kExactPanelTokens - 1) / kExactPanelTokens; groups > 0; --groups) {
@@ -250,7 +158,7 @@ void sparse_panel(const SparseLinear& a, std::int64_t lo, std::int64_t hi, float
       const std::int64_t end = chunks - first < at_once ? chunks : first + at_once;
       for (std::int64_t i = 0; i < tiles; ++i) {
         for (std::int64_t chunk = first; chunk < end; ++chunk) {
-          const auto at = sparse_chunk<Values>(a, a.tiles[lo + i], chunk * kSparseChunk);
+          const auto at = sparse_chunk<Values>(a, chunk * kSparseChunk);
           expand_chunk<Values>(at, cursors[i], panel);
           cursors[i].stay_inside();
           multiply_panel<Values>(a, at, panel, acc + i * sums_of_tile);

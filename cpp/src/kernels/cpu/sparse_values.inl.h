@@ -1,12 +1,12 @@
 // The values of a sparse weight as fp32, multiplied in fp32.
 
-/// What kinds of values have in common where words are of one column; value<place>(dwords) is theirs.
+/// What kinds of values have in common: value<place>(dwords) is of one place, step<i>(line) of the i-th column in it.
 template <class Values, int places>
 struct SparseColumns {
   static constexpr int kPlaces = places, kSteps = places;
-  template <int i>
-  [[gnu::always_inline]] static F32 step(I32 dwords) {
-    return Values::template value<places - 1 - i>(dwords);
+  template <int i, class Line>
+  [[gnu::always_inline]] static F32 step(const Line& line) {
+    return Values::template value<places - 1 - i>(line.values);
   }
 };
 
@@ -37,12 +37,5 @@ struct SparseHalves : SparseColumns<SparseHalves, 2> {
   }
 };
 
-struct SparseBytes : SparseColumns<SparseBytes, 4> {
-  template <int place>
-  static F32 value(I32 dwords) {  // the last places of 2^23 + 128 + code, two's complement turned around
-    I32 byte = dwords;
-    if constexpr (place > 0) byte = shift_right<8 * place>(byte);
-    if constexpr (place < 3) byte = byte & splat(0xff);
-    return as_float(byte ^ splat(0x4b000080)) - splat(8388736.0f);
-  }
-};
+/// Of the bits of an int8 in the low byte: the last places of 2^23 + 128 + code, two's complement turned around.
+inline F32 byte_value(I32 bytes) { return as_float(bytes ^ splat(0x4b000080)) - splat(8388736.0f); }

@@ -184,12 +184,14 @@ inline constexpr std::int64_t kMaxChunk = 1 << 16;
 /// Where a tile of a sparse weight lies, in bytes from the start of the packed form; streams that are not there are
 /// empty. sparse_layout.h has the whole layout.
 struct SparseTile {
-  std::int64_t masks;
+  std::int64_t masks;       ///< where they begin; by value the stream too, which they are a part of
   std::int64_t streams[5];  ///< starts, and the end of the last
 };
-inline constexpr int kSparseGroups = 4, kGroupRows = 16;                  // of the rows of a tile
-inline constexpr std::int64_t kSparseChunk = 64;                          // columns of one chain of sums
-inline constexpr std::int64_t kSparseSlack = kSparseChunk * 64 * 4 + 64;  // bytes after the last tile that may be read
+inline constexpr int kSparseGroups = 4, kGroupRows = 16;  // of the rows of a tile
+inline constexpr std::int64_t kSparseChunk = 64;          // columns of one chain of sums
+inline constexpr int kSparseBlock = 8;                    // columns that are read at a time
+/// Bytes after the last tile that may be read: a chunk of masks and values, and what the last vector takes too much.
+inline constexpr std::int64_t kSparseSlack = kSparseChunk * (8 + kTileRows * 4) + 64;
 
 /// y [m, n] = x W^T + bias with W [n, k] sparse.
 struct SparseLinear {
@@ -328,7 +330,7 @@ extern const KernelTable kAvx512;
 extern const KernelTable kAvx512Vnni;
 /// What the avx512_vnni level takes in place of its own where the CPU has VBMI2 too.
 extern const SparseKernels kVbmi2Sparse;
-/// What it has besides where the CPU has VBMI2 and AVX-512 BF16.
+/// What it has besides where the CPU has VBMI, VBMI2 and AVX-512 BF16.
 extern const Bf16Kernels kAvx512Bf16;
 
 /// The level chosen for this process (runtime/cpu_capability.cpp).
