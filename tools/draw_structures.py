@@ -2,13 +2,14 @@
 
 python benchmarks/perplexity.py MODELS/TinyStories-656K --documents 160 --set structures --out build/structures.json
 python benchmarks/pruned_decode.py --out build/pruned_decode.json
-fairopt audit MODELS/TinyStories-656K --compress ffn:0.25:act ... --benchmark crows_pairs --out build/structures_bias
+fairopt audit MODELS/TinyStories-656K --compress ffn:0.25 ... --benchmark crows_pairs --out build/structures_bias
 python tools/draw_structures.py build docs/images
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import matplotlib.pyplot as plt
 
 import fairopt
 
-COLOURS = {"random": "#bbbbbb", "l2": "#777777", "act": "#4e79a7", "taylor": "#f28e2b"}
+COLOURS = {"random": "#bbbbbb", "l2": "#777777", "act": "#4e79a7", "taylor": "#f28e2b", "output": "#e15759"}
 KINDS = {  # of pruning, by how its recipes begin and end
     "a mask": ("magnitude:", "#777777", lambda recipe: "+" not in recipe),
     "zeros left out": ("magnitude:", "#e15759", lambda recipe: recipe.endswith("+sparse")),
@@ -41,10 +42,10 @@ def draw_scores(rows: list[Row], target: Path) -> None:
             line = [row for row in rows if _parts(row["recipe"])[::2] == (unit, score)]
             x = [_parts(row["recipe"])[1] for row in line]
             axes.errorbar(x, *_with_interval(line), fmt="o-", color=colour, capsize=3, label=score)
-        line = [row for row in rows if _parts(row["recipe"])[::2] == (unit, "act,correct")]
+        line = [row for row in rows if _parts(row["recipe"])[::2] == (unit, "output,correct")]
         x = [_parts(row["recipe"])[1] for row in line]
         if line:
-            axes.errorbar(x, *_with_interval(line), fmt="D", color="#59a14f", markersize=5, label="act,correct")
+            axes.errorbar(x, *_with_interval(line), fmt="D", color="#59a14f", markersize=5, label="output,correct")
         axes.set(yscale="log", xlabel=f"{unit} removed", xticks=[0.1, 0.25, 0.5], xlim=(0.05, 0.55))
         axes.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
         axes.minorticks_off()
@@ -102,10 +103,12 @@ def draw_bias(run: str, target: Path) -> None:
 
 
 def _parts(recipe: str) -> tuple[str, float, str]:
-    """Unit, share and the rest of a recipe of one step."""
-    unit, _, rest = recipe.partition(":")
-    share, _, score = rest.partition(":")
-    return unit, float(share) if share.replace(".", "").isdigit() else 0.0, score
+    """Unit, share and the rest of a recipe of one step; without a score it is that of heads and neurons."""
+    found = re.fullmatch(r"(ffn|heads|hidden):([\d.]+):?([^+]*)", recipe)
+    if found is None:
+        return recipe, 0.0, ""
+    unit, share, rest = found.groups()
+    return unit, float(share), f"output{rest}" if rest in ("", ",correct") else rest
 
 
 def _with_interval(line: list[Row]) -> tuple[list[float], list[list[float]]]:
