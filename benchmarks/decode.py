@@ -7,6 +7,7 @@ with the weights that the variant's codes say.
 
     python benchmarks/decode.py --out build/decode.json
     python benchmarks/decode.py --only fairopt/nf4 --only bitsandbytes     # these beside each other
+    python benchmarks/decode.py --compile fairopt/int4/bfloat16      # one row more: this by torch.compile
     python benchmarks/decode.py --quick
 
 Peers take part where they are installed. llama.cpp reads the files that `fo.export` writes: q4_0 with our codes.
@@ -23,7 +24,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +35,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import nn
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
 
 import fairopt as fo
 from fairopt.nn import QuantizedLinear
@@ -94,6 +95,37 @@ class TransformersModel:
         for token in tokens:
             self.model(token.view(1, 1), past_key_values=cache)
         return (time.perf_counter() - start) / len(tokens)
+
+
+class CompiledModel:
+    """The same model with a step of decoding as one graph of torch.compile, which needs a cache of a fixed length."""
+
+    LENGTH = 64
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.step = model, torch.compile(model, fullgraph=True)
+        self.cache = StaticCache(config=model.config, max_cache_len=self.LENGTH)
+
+    def logits(self, prompt: torch.Tensor) -> torch.Tensor:
+        self._read(prompt[:, :-1])
+        return self._step(prompt[:, -1:], prompt.shape[1] - 1)
+
+    def seconds(self, prompt: torch.Tensor, tokens: torch.Tensor) -> float:
+        self._read(prompt)
+        start = time.perf_counter()
+        for i, token in enumerate(tokens):
+            self._step(token.view(1, 1), prompt.shape[1] + i)
+        return (time.perf_counter() - start) / len(tokens)
+
+    @torch.no_grad()
+    def _read(self, prompt: torch.Tensor) -> None:
+        self.cache.reset()
+        self.model(prompt, past_key_values=self.cache)
+
+    @torch.no_grad()
+    def _step(self, token: torch.Tensor, position: int) -> torch.Tensor:
+        positions = torch.tensor([[position]])
+        return self.step(token, past_key_values=self.cache, position_ids=positions).logits[0, -1]
 
 
 def config(quick: bool) -> LlamaConfig:
@@ -236,29 +268,36 @@ def contenders(base: Any) -> dict[str, Callable[[], Variant]]:
     return made
 
 
-def measured(quick: bool, turns: int, count: int, wait: bool, only: list[str]) -> list[Row]:
+def with_compiled(variant: Variant, compiled: bool) -> list[Variant]:
+    if not (compiled and isinstance(variant.model, TransformersModel)):
+        return [variant]
+    graph = CompiledModel(variant.model.model)
+    return [variant, replace(variant, name=f"{variant.name}, compiled", model=graph)]
+
+
+def measured(arguments: argparse.Namespace) -> list[Row]:
     torch.manual_seed(0)
-    base = LlamaForCausalLM(config(quick)).to(torch.bfloat16).eval()  # as checkpoints are stored
+    base = LlamaForCausalLM(config(arguments.quick)).to(torch.bfloat16).eval()  # as checkpoints are stored
     prompt = torch.randint(base.config.vocab_size, (1, PROMPT))
-    tokens = torch.randint(base.config.vocab_size, (count,))
+    tokens = torch.randint(base.config.vocab_size, (arguments.tokens,))
     models, rows = [], []
-    chosen = {name: make for name, make in contenders(base).items() if name.startswith(tuple(only))}
+    chosen = {name: make for name, make in contenders(base).items() if name.startswith(tuple(arguments.only))}
     exact: dict[str, torch.Tensor] = {}  # logits in float64 of the same codes, whatever multiplies them
     for name, make in track(chosen.items(), "building"):
-        variant = make()
-        models.append(variant.model)
-        codes = "/".join(name.split("/")[:2])
-        if codes not in exact:
-            exact[codes] = float64_logits(variant, base, prompt)
-        off = float((variant.model.logits(prompt).double() - exact[codes]).norm() / exact[codes].norm())
-        rows.append(Row(variant.name, variant.arithmetic, variant.bits, 0.0, 0.0, off))
-        del variant  # with the weights that only its error was for
+        for variant in with_compiled(make(), name.startswith(tuple(arguments.compile))):
+            models.append(variant.model)
+            codes = "/".join(name.split("/")[:2])
+            if codes not in exact:
+                exact[codes] = float64_logits(variant, base, prompt)
+            off = float((variant.model.logits(prompt).double() - exact[codes]).norm() / exact[codes].norm())
+            rows.append(Row(variant.name, variant.arithmetic, variant.bits, 0.0, 0.0, off))
+            del variant  # with the weights that only its error was for
     del base, make, chosen
     gc.collect()
-    if wait:
+    if arguments.wait:
         input("built: press Enter to measure")
     times: list[list[float]] = [[] for _ in models]
-    for turn in track(range(turns), "turns"):
+    for turn in track(range(arguments.turns), "turns"):
         order = range(len(models)) if turn % 2 == 0 else range(len(models))[::-1]
         for i in order:
             times[i].append(models[i].seconds(prompt, tokens))
@@ -291,11 +330,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a model of 10 million weights: only to see that it runs")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--tokens", type=int, default=8)
-    parser.add_argument("--only", action="append", help="rows whose names so begin, e.g. fairopt/nf4, llama_cpp/q4_0")
+    parser.add_argument(
+        "--only", action="append", default=[], help="rows whose names so begin, e.g. fairopt/nf4, llama_cpp/q4_0"
+    )
+    parser.add_argument("--compile", action="append", default=[], help="rows that run compiled too, chosen likewise")
     parser.add_argument("--wait", action="store_true", help="measure when Enter is pressed, on a machine then quiet")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    rows = measured(arguments.quick, arguments.turns, arguments.tokens, arguments.wait, arguments.only or [""])
+    arguments.only = arguments.only or [""]
+    rows = measured(arguments)
     show(rows)
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import weight_formats
+from random_models import llama
 from torch import nn
 from torch.nn import functional as F
+from transformers import StaticCache
 
+import fairopt as fo
 from fairopt.errors import InputError
 from fairopt.nn import QuantizedLinear
 
@@ -158,6 +163,26 @@ def test_compiles_without_graph_breaks() -> None:
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     x = torch.randn(4, 128)
     assert torch.equal(compiled(x), layer(x))
+
+
+@torch.no_grad()
+def test_a_step_of_decoding_is_one_graph_for_every_position() -> None:
+    model = fo.compress(llama(), "int4:g=32").eval()
+    prompt, tokens = torch.arange(1, 6)[None], (7, 8, 9)
+
+    def decode(step: Callable[..., Any]) -> torch.Tensor:
+        cache = StaticCache(config=model.config, max_cache_len=16)
+        model(prompt, past_key_values=cache)
+        logits = [
+            step(torch.tensor([[token]]), past_key_values=cache, position_ids=torch.tensor([[5 + i]])).logits
+            for i, token in enumerate(tokens)
+        ]
+        return torch.cat(logits)
+
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        compiled = decode(torch.compile(model, fullgraph=True, backend="aot_eager"))
+    # what is compiled rounds in another order: some tens of times by 2^-24, of values of order 1
+    torch.testing.assert_close(compiled, decode(model), rtol=2**-16, atol=2**-16)
 
 
 def test_a_block_that_does_not_divide_needs_pad() -> None:
