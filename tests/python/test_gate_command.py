@@ -63,6 +63,16 @@ def test_gate_says_what_the_audit_said_and_leaves_the_folder_alone(run: Run, tmp
     assert run.result.policy_hash[:12] in (tmp_path / "summary.md").read_text()
 
 
+def test_files_for_ci_may_name_a_folder_that_is_not_there_yet(run: Run, tmp_path: Path) -> None:
+    found = invoke("gate", run.path, "--junit", tmp_path / "a/b/gates.xml", "--summary", tmp_path / "c/summary.md")
+    assert found.exit_code == page(run.result).exit_code
+    assert (tmp_path / "a/b/gates.xml").is_file()
+    blocked = tmp_path / "c/summary.md/gates.xml"
+    found = invoke("gate", run.path, "--junit", blocked)
+    assert found.exit_code == 2
+    assert found.stderr.endswith(f": {blocked}\n")
+
+
 def test_another_policy_explains_and_does_not_decide(run: Run, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     wide = invoke("gate", run.path, "--policy", policy(tmp_path, 0.9), "--summary", summary)
