@@ -22,7 +22,7 @@ from fairopt.compress.solver_options import Awq, SignRound
 from fairopt.compress.solvers.awq import AwqSolver, grouped
 from fairopt.compress.solvers.base import BlockTask, Solved
 from fairopt.compress.solvers.block_error import Codes, block_error, standing_in, values
-from fairopt.compress.solvers.integer_grid import integer_grid, stored
+from fairopt.compress.solvers.integer_grid import integer_grid, pack_codes, stored
 from fairopt.compress.solvers.signround import SignRoundSolver
 from fairopt.compress.solvers.smoothquant import SmoothQuantSolver
 from fairopt.errors import InputError
@@ -193,6 +193,17 @@ def test_the_differentiable_grid_is_the_format(format: str) -> None:
     tie = ((got - weight).abs() - (want - weight).abs()).abs() <= 2.0**-19 * step
     assert bool((near | tie).all())
     assert float(near.float().mean()) > 0.99
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
+@pytest.mark.parametrize("k", [1, 8, 21])
+def test_codes_are_packed_as_a_bit_string(bits: int, k: int) -> None:
+    codes = torch.randint(2**bits, (3, k), generator=torch.Generator().manual_seed(bits), dtype=torch.uint8)
+    packed = pack_codes(codes, bits)
+    for row, octets in zip(codes.tolist(), packed.tolist(), strict=True):
+        string = "".join(f"{code:0{bits}b}" for code in row)
+        string += "0" * (-len(string) % 8)
+        assert octets == [int(string[i : i + 8], 2) for i in range(0, len(string), 8)]
 
 
 def test_the_gradient_of_the_grid_reaches_ranges_and_rounding() -> None:

@@ -80,8 +80,14 @@ def stored(grid: IntegerGrid, steps: torch.Tensor, format: str, k: int) -> Codes
 
 def pack_codes(codes: torch.Tensor, bits: int) -> torch.Tensor:
     """uint8 [N, K] below ``2**bits`` -> uint8 [N, ceil(K * bits / 8)]: a bit string, high bits first."""
-    place = 2 ** torch.arange(bits - 1, -1, -1, dtype=torch.uint8)
-    string = (codes[..., None] & place != 0).flatten(1)
-    octets = torch.nn.functional.pad(string, (0, -string.shape[1] % 8)).reshape(len(codes), -1, 8)
-    packed: torch.Tensor = (octets * 2 ** torch.arange(7, -1, -1)).sum(2)
-    return packed.to(torch.uint8)
+    n, k = codes.shape
+    eight = torch.nn.functional.pad(codes, (0, -k % 8)).reshape(n, -1, 8)  # they fill whole bytes, `bits` of them
+    packed = codes.new_zeros(n, eight.shape[1], bits)
+    for i in range(8):
+        first, below = i * bits // 8, 16 - i * bits % 8 - bits  # bits that follow it among the 16 from that byte on
+        if below >= 8:
+            packed[..., first] |= eight[..., i] << (below - 8)
+        else:
+            packed[..., first] |= eight[..., i] >> (8 - below)
+            packed[..., first + 1] |= eight[..., i] << below
+    return packed.flatten(1)[:, : -(-k * bits // 8)]
