@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=2 python benchmarks/prune_mask.py --out build/prune_mask.json       # a minute or two
 
 A turn is one call of each, in random order, in one process; what counts is the median over turns of the ratios within a
-turn. Ours is the whole operator: its checks, the selection and the mask, of which the peers make none. nth_element runs
-on one thread, on a copy of the scores that is not counted; before N:M there is no nth_element, only memory to be read.
+turn. Ours is the whole operator: its checks, the selection and the mask, of which the peers make none; once into memory
+that is there (``out``), once into a new tensor, whose pages the system fills with zeros first. nth_element runs on one
+thread, on a copy of the scores that is not counted; before N:M there is no nth_element, only memory to be read.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ Timed = Callable[[], float]
 class Row:
     what: str
     threads: int
-    ms: float
+    ms: float  # into `out`
     of_read: float  # bytes of the weights over those that a read pass reads in the same time
-    of_traffic: float  # time of a pass that reads the weights and writes a new byte for each, over ours
+    new_ms: float  # into a new tensor
+    of_traffic: float  # time of a pass that reads the weights and writes a new byte for each, over new_ms
     times_nth_element: float | None
     times_torch: float | None
 
@@ -54,9 +56,11 @@ def check(mask: torch.Tensor, scores: torch.Tensor, prune: int) -> None:
     assert bool((scores.masked_fill(~mask, torch.inf).amin(-1) >= scores.masked_fill(mask, -torch.inf).amax(-1)).all())
 
 
-def measure(what: str, mask: Callable[[], object], weights: torch.Tensor, peers: dict[str, Timed], turns: int) -> Row:
+def measure(what: str, mask: Callable[..., object], weights: torch.Tensor, peers: dict[str, Timed], turns: int) -> Row:
     buffer = machine_limits.bytes_to_read(weights.numel() * weights.element_size())
-    timed = {"read": lambda: seconds(lambda: machine_limits.read_pass(buffer)), "ours": lambda: seconds(mask), **peers}
+    out = torch.ones(weights.shape, dtype=torch.bool)
+    timed = {"read": lambda: seconds(lambda: machine_limits.read_pass(buffer)), "new": lambda: seconds(mask), **peers}
+    timed["ours"] = lambda: seconds(lambda: mask(out=out))
     timed["traffic"] = lambda: seconds(lambda: machine_limits.mask_traffic(weights))
     found: dict[str, list[float]] = {name: [] for name in timed}
     mask()
@@ -64,16 +68,12 @@ def measure(what: str, mask: Callable[[], object], weights: torch.Tensor, peers:
         for name in random.sample(list(timed), len(timed)):
             found[name].append(timed[name]())
 
-    def ratio(name: str) -> float | None:
-        return (
-            statistics.median(a / b for a, b in zip(found[name], found["ours"], strict=True)) if name in found else None
-        )
+    def ratio(name: str, ours: str = "ours") -> float:
+        return statistics.median(a / b for a, b in zip(found[name], found[ours], strict=True))
 
-    of_read, of_traffic = ratio("read"), ratio("traffic")
-    assert of_read is not None
-    assert of_traffic is not None
-    ms = 1e3 * statistics.median(found["ours"])
-    return Row(what, torch.get_num_threads(), ms, of_read, of_traffic, ratio("nth_element"), ratio("torch"))
+    ms, new_ms = (1e3 * statistics.median(found[ours]) for ours in ("ours", "new"))
+    times = [ratio(peer) if peer in found else None for peer in ("nth_element", "torch")]
+    return Row(what, torch.get_num_threads(), ms, ratio("read"), new_ms, ratio("traffic", "new"), *times)
 
 
 def rows(turns: int) -> list[Row]:
@@ -88,7 +88,9 @@ def rows(turns: int) -> list[Row]:
         }
         check(ops.prune_mask(weights, k).flatten(), magnitudes, k)
         found.append(
-            measure(f"fp32, {share:.0%} of all", lambda k=k: ops.prune_mask(weights, k), weights, peers, turns)
+            measure(
+                f"fp32, {share:.0%} of all", lambda k=k, **out: ops.prune_mask(weights, k, **out), weights, peers, turns
+            )
         )
     scores, k = weights.abs() * norms, COLS // 2
     check(ops.prune_mask_rows(weights, k, norms), scores, k)
@@ -97,14 +99,26 @@ def rows(turns: int) -> list[Row]:
         "torch": lambda: seconds(lambda: scores.kthvalue(k, dim=1)),
     }
     found.append(
-        measure("fp32 x norms, 50% of each row", lambda: ops.prune_mask_rows(weights, k, norms), weights, peers, turns)
+        measure(
+            "fp32 x norms, 50% of each row",
+            lambda **out: ops.prune_mask_rows(weights, k, norms, **out),
+            weights,
+            peers,
+            turns,
+        )
     )
     for dtype in (torch.float32, torch.bfloat16):
         typed = weights.to(dtype)
         for n, m in ((2, 4), (4, 8)):
             what = f"{str(dtype)[6:]}, {n}:{m}"
             found.append(
-                measure(what, lambda n=n, m=m, typed=typed: ops.prune_mask_n_of_m(typed, n, m), typed, {}, turns)
+                measure(
+                    what,
+                    lambda n=n, m=m, typed=typed, **out: ops.prune_mask_n_of_m(typed, n, m, **out),
+                    typed,
+                    {},
+                    turns,
+                )
             )
     return found
 
@@ -121,15 +135,13 @@ def main() -> None:
     machine = machine_limits.describe()
     print(json.dumps(machine))
     print(f"weights {ROWS} x {COLS}")
-    print("| mask | threads | ms | of read | of traffic | x nth_element | x torch kthvalue |")
-    print("|---" * 7 + "|")
+    print("| mask | threads | ms | of read | new: ms | of traffic | x nth_element | x torch kthvalue |")
+    print("|---" * 8 + "|")
     found = rows(arguments.turns)
     for row in found:
         peers = " | ".join("" if x is None else f"{x:.1f}" for x in (row.times_nth_element, row.times_torch))
-        print(
-            f"| {row.what} | {row.threads} | {row.ms:.1f} | {row.of_read:.2f} | {row.of_traffic:.2f} | {peers} |",
-            flush=True,
-        )
+        given, new = f"{row.ms:.1f} | {row.of_read:.2f}", f"{row.new_ms:.1f} | {row.of_traffic:.2f}"
+        print(f"| {row.what} | {row.threads} | {given} | {new} | {peers} |", flush=True)
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in found]}, indent=1))

@@ -26,9 +26,12 @@ STABLE_TORCH_LIBRARY(fairopt, m) {
   m.def("unpack_sparse(Tensor packed, ScalarType dtype, SymInt rows, SymInt cols) -> (Tensor weight, Tensor scales)");
   m.def("sparse_linear(Tensor x, Tensor packed, Tensor? bias, ScalarType dtype, SymInt rows) -> Tensor");
   m.def("prune_mask(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
+  m.def("prune_mask.out(Tensor score, SymInt prune, Tensor? norms=None, *, Tensor(a!) out) -> ()");
   m.def("prune_mask_rows(Tensor score, SymInt prune, Tensor? norms=None) -> Tensor");
+  m.def("prune_mask_rows.out(Tensor score, SymInt prune, Tensor? norms=None, *, Tensor(a!) out) -> ()");
   m.def("prune_mask_model(Tensor[] scores, SymInt prune, Tensor[]? norms=None) -> Tensor[]");
   m.def("prune_mask_n_of_m(Tensor score, int n, int m, Tensor? norms=None) -> Tensor");
+  m.def("prune_mask_n_of_m.out(Tensor score, int n, int m, Tensor? norms=None, *, Tensor(a!) out) -> ()");
   m.def("apply_mask(Tensor weight, Tensor keep) -> Tensor");
   m.def(
       "gptq(Tensor weight, Tensor hessian, str format, int block, str act_order='none', float damp=0.01) "
@@ -63,9 +66,12 @@ static void implement(torch::stable::detail::StableLibrary& m) {
   m.impl("unpack_sparse", TORCH_BOX(&unpack_sparse));
   m.impl("sparse_linear", TORCH_BOX(&sparse_linear));
   m.impl("prune_mask", TORCH_BOX(&prune_mask));
+  m.impl("prune_mask.out", TORCH_BOX(&prune_mask_out));
   m.impl("prune_mask_rows", TORCH_BOX(&prune_mask_rows));
+  m.impl("prune_mask_rows.out", TORCH_BOX(&prune_mask_rows_out));
   m.impl("prune_mask_model", TORCH_BOX(&prune_mask_model));
   m.impl("prune_mask_n_of_m", TORCH_BOX(&prune_mask_n_of_m));
+  m.impl("prune_mask_n_of_m.out", TORCH_BOX(&prune_mask_n_of_m_out));
   m.impl("gptq", TORCH_BOX(&gptq));
   m.impl("sparsegpt", TORCH_BOX(&sparsegpt));
   m.impl("second_order_target", TORCH_BOX(&second_order_target));

@@ -43,10 +43,14 @@ std::tuple<Tensor, Tensor> unpack_sparse(const Tensor& packed, ScalarType dtype,
 Tensor sparse_linear(const Tensor& x, const Tensor& packed, std::optional<Tensor> bias, ScalarType dtype,
                      std::int64_t rows);
 Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms);
+void prune_mask_out(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms, Tensor out);
 Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms);
+void prune_mask_rows_out(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms, Tensor out);
 std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t prune,
                                      std::optional<std::vector<Tensor>> norms);
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms);
+void prune_mask_n_of_m_out(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms,
+                           Tensor out);
 Tensor apply_mask(const Tensor& weight, const Tensor& keep);
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gptq(const Tensor& weight, const Tensor& hessian, std::string format,
                                                         std::int64_t block, std::string act_order, double damp);

@@ -39,6 +39,17 @@ struct Scores {
 
 std::uint8_t* bytes_of(const Tensor& mask) { return static_cast<std::uint8_t*>(mask.mutable_data_ptr()); }
 
+/// What is written: `out`, which must fit, or a new mask where there is none.
+Tensor mask_for(const char* op, const Scores& scores, const Tensor* out) {
+  if (out == nullptr) return scores.new_mask();
+  const auto sizes = scores.values.sizes();
+  require_dtype(op, "out", *out, ScalarType::Bool);
+  require_device_of(op, "out", *out, "score", scores.values);
+  require_shape(op, "out", *out, std::vector<std::int64_t>(sizes.begin(), sizes.end()), "like score");
+  if (!out->is_contiguous()) refuse(op, "out", "contiguous", "a strided view");
+  return *out;
+}
+
 void require_prune(const char* op, std::int64_t prune, std::int64_t most, const char* of) {
   if (prune < 0 || prune > most) {
     refuse(op, "prune", "between 0 and the " + std::to_string(most) + " " + of, std::to_string(prune));
@@ -52,13 +63,12 @@ void mask_on_cuda(std::span<const PruneScores> scores, std::int64_t prune, std::
   cuda::prune_mask_model(scores, prune, masks, workspace.mutable_data_ptr(), current_stream(like));
 }
 
-}  // namespace
-
-Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms) {
+Tensor write_prune_mask(const Tensor& score, std::int64_t prune, const std::optional<Tensor>& norms,
+                        const Tensor* out) {
   constexpr const char* op = "prune_mask";
   const Scores scores(op, "score", score, "norms", norms);
   require_prune(op, prune, score.numel(), "values of score");
-  const Tensor mask = scores.new_mask();
+  const Tensor mask = mask_for(op, scores, out);
   const PruneScores view = scores.view();
   std::uint8_t* bytes = bytes_of(mask);
   if (score.is_cuda()) {
@@ -70,12 +80,13 @@ Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor>
   return mask;
 }
 
-Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms) {
+Tensor write_prune_mask_rows(const Tensor& score, std::int64_t prune, const std::optional<Tensor>& norms,
+                             const Tensor* out) {
   constexpr const char* op = "prune_mask_rows";
   const Scores scores(op, "score", score, "norms", norms);
   require_dimension(op, "score", score);
   require_prune(op, prune, score.size(-1), "columns of score");
-  const Tensor mask = scores.new_mask();
+  const Tensor mask = mask_for(op, scores, out);
   if (score.is_cuda()) {
     cuda::prune_mask_rows(scores.view(), prune, bytes_of(mask), current_stream(score));
   } else {
@@ -83,6 +94,46 @@ Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Te
     fairopt::prune_mask_rows(scores.view(), prune, bytes_of(mask), executor);
   }
   return mask;
+}
+
+Tensor write_prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, const std::optional<Tensor>& norms,
+                               const Tensor* out) {
+  constexpr const char* op = "prune_mask_n_of_m";
+  const Scores scores(op, "score", score, "norms", norms);
+  require_dimension(op, "score", score);
+  if (m < 1 || m > kMaxM) refuse(op, "m", "between 1 and " + std::to_string(kMaxM), std::to_string(m));
+  if (n < 1 || n > m) refuse(op, "n", "between 1 and m = " + std::to_string(m), std::to_string(n));
+  const std::int64_t cols = score.size(-1);
+  if (cols % m != 0) {
+    refuse(op, "score", "of a multiple of m = " + std::to_string(m) + " columns", std::to_string(cols));
+  }
+  const Tensor mask = mask_for(op, scores, out);
+  const int kept = static_cast<int>(n), of = static_cast<int>(m);
+  if (score.is_cuda()) {
+    cuda::prune_mask_n_of_m(scores.view(), kept, of, bytes_of(mask), current_stream(score));
+  } else {
+    TorchExecutor executor;
+    fairopt::prune_mask_n_of_m(scores.view(), kept, of, bytes_of(mask), executor);
+  }
+  return mask;
+}
+
+}  // namespace
+
+Tensor prune_mask(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms) {
+  return write_prune_mask(score, prune, norms, nullptr);
+}
+
+void prune_mask_out(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms, Tensor out) {
+  write_prune_mask(score, prune, norms, &out);
+}
+
+Tensor prune_mask_rows(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms) {
+  return write_prune_mask_rows(score, prune, norms, nullptr);
+}
+
+void prune_mask_rows_out(const Tensor& score, std::int64_t prune, std::optional<Tensor> norms, Tensor out) {
+  write_prune_mask_rows(score, prune, norms, &out);
 }
 
 std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t prune,
@@ -118,24 +169,12 @@ std::vector<Tensor> prune_mask_model(std::vector<Tensor> scores, std::int64_t pr
 }
 
 Tensor prune_mask_n_of_m(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms) {
-  constexpr const char* op = "prune_mask_n_of_m";
-  const Scores scores(op, "score", score, "norms", norms);
-  require_dimension(op, "score", score);
-  if (m < 1 || m > kMaxM) refuse(op, "m", "between 1 and " + std::to_string(kMaxM), std::to_string(m));
-  if (n < 1 || n > m) refuse(op, "n", "between 1 and m = " + std::to_string(m), std::to_string(n));
-  const std::int64_t cols = score.size(-1);
-  if (cols % m != 0) {
-    refuse(op, "score", "of a multiple of m = " + std::to_string(m) + " columns", std::to_string(cols));
-  }
-  const Tensor mask = scores.new_mask();
-  const int kept = static_cast<int>(n), of = static_cast<int>(m);
-  if (score.is_cuda()) {
-    cuda::prune_mask_n_of_m(scores.view(), kept, of, bytes_of(mask), current_stream(score));
-  } else {
-    TorchExecutor executor;
-    fairopt::prune_mask_n_of_m(scores.view(), kept, of, bytes_of(mask), executor);
-  }
-  return mask;
+  return write_prune_mask_n_of_m(score, n, m, norms, nullptr);
+}
+
+void prune_mask_n_of_m_out(const Tensor& score, std::int64_t n, std::int64_t m, std::optional<Tensor> norms,
+                           Tensor out) {
+  write_prune_mask_n_of_m(score, n, m, norms, &out);
 }
 
 }  // namespace fairopt::ops

@@ -135,6 +135,42 @@ def test_scores_in_the_order_of_memory_and_against_it() -> None:
         assert torch.equal(ops.prune_mask(values, 777_777), smallest_pruned(values, 777_777))
 
 
+def test_a_mask_larger_than_the_caches_is_that_of_its_parts() -> None:
+    """Beyond 16 million entries a mask goes past the caches; each part of it stays below."""
+    values, rows = normal(4100, 4100), 2000
+    parts, whole = [values[:rows], values[rows:]], torch.empty(values.shape, dtype=torch.bool)
+    for _ in range(2):  # new memory, then memory that was written before
+        ops.prune_mask_n_of_m(values, 2, 4, out=whole)
+        assert torch.equal(whole, torch.cat([ops.prune_mask_n_of_m(part, 2, 4) for part in parts]))
+    ops.prune_mask_n_of_m(values.bfloat16(), 2, 4, out=whole)
+    assert torch.equal(whole, torch.cat([ops.prune_mask_n_of_m(part.bfloat16(), 2, 4) for part in parts]))
+    ops.prune_mask_rows(values, 4000, out=whole)
+    assert torch.equal(whole, torch.cat([ops.prune_mask_rows(part, 4000) for part in parts]))
+    threshold = values.abs().flatten().kthvalue(9_000_000).values
+    assert torch.equal(ops.prune_mask(values, 9_000_000, out=whole).sum(), torch.tensor(4100**2 - 9_000_000))
+    assert not whole[values.abs() < threshold].any()
+    assert whole[values.abs() > threshold].all()
+
+
+def test_out_is_written_and_returned() -> None:
+    values, norms = normal(6, 8).requires_grad_(), normal(8, seed=1).abs()
+    out = torch.empty(6, 8, dtype=torch.bool)
+    for made, again in [
+        (ops.prune_mask(values, 20, norms), lambda: ops.prune_mask(values, 20, norms, out=out)),
+        (ops.prune_mask_rows(values, 3), lambda: ops.prune_mask_rows(values, 3, out=out)),
+        (ops.prune_mask_n_of_m(values, 2, 4, norms), lambda: ops.prune_mask_n_of_m(values, 2, 4, norms, out=out)),
+    ]:
+        assert again() is out
+        assert torch.equal(out, made)
+
+    def recomputed(weight: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        return weight * ops.prune_mask_n_of_m(weight, 2, 4, out=keep)
+
+    kept = torch.compile(recomputed, fullgraph=True, backend="aot_eager")(values, out)
+    assert torch.equal(kept, values * ops.prune_mask_n_of_m(values, 2, 4))
+    assert torch.equal(out, ops.prune_mask_n_of_m(values, 2, 4))
+
+
 def test_inputs_of_any_strides_are_left_alone() -> None:
     values, norms = normal(40, 12), normal(80, seed=1).abs()
     before = values.clone(), norms.clone()
@@ -194,6 +230,15 @@ BAD[1, 2], BAD[3, 4] = torch.nan, -torch.inf
         (lambda: ops.prune_mask(X, 1, NORMS.double()), "prune_mask: norms must be float32, got float64"),
         (lambda: ops.prune_mask(X, 1, -NORMS), "prune_mask: norms must be at least 0, got -1"),
         (lambda: ops.prune_mask(X, 1, NORMS / 0), "prune_mask: norms must be finite, got 32 NaN or infinite values"),
+        (lambda: ops.prune_mask(X, 1, out=X), "prune_mask: out must be bool, got float32"),
+        (
+            lambda: ops.prune_mask_rows(X, 1, out=torch.ones(4, 31, dtype=torch.bool)),
+            "prune_mask_rows: out must be [4, 32] like score, got [4, 31]",
+        ),
+        (
+            lambda: ops.prune_mask_n_of_m(X, 2, 4, out=torch.ones(32, 4, dtype=torch.bool).T),
+            "prune_mask_n_of_m: out must be contiguous, got a strided view",
+        ),
         (
             lambda: ops.prune_mask_n_of_m(BAD, 2, 4),
             "prune_mask_n_of_m: score must be finite, got 2 NaN or infinite values",

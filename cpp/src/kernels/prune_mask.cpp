@@ -14,6 +14,7 @@ namespace {
 
 using kernels::require;
 using kernels::ScoreChunks;
+using kernels::ScoreRange;
 using kernels::ScoreRun;
 
 /// All that can be said before the values are read; then the mask gets its memory.
@@ -37,6 +38,30 @@ void require_finite(const char* op, const PruneScores& scores, const std::string
   if (met == 0) return;
   const std::int64_t bad = count_nonfinite(scores.values, scores.dtype, scores.rows * scores.cols, executor);
   require(bad == 0, op, "score{} must be finite, got {} NaN or infinite values", which, bad);
+}
+
+/// N:M of a chunk of whole groups; returns in how many runs scores were NaN or infinite.
+std::int64_t mask_groups(const PruneScores& scores, const ScoreChunks& chunks, const ScoreRange& chunk, int n, int m,
+                         std::uint8_t* mask, bool streams) {
+  const kernels::KernelTable& table = kernels::table();
+  std::int64_t nonfinite = 0;
+  if (table.n_of_m_16 != nullptr && scores.dtype != DType::kFloat32 && scores.norms == nullptr &&
+      (m == 2 || m == 4 || m == 8)) {
+    const auto* bits = static_cast<const std::uint16_t*>(scores.values);
+    const std::int32_t largest_finite = scores.dtype == DType::kFloat16 ? 0x7bff : 0x7f7f;
+    chunks.for_each_range(chunk, [&](const ScoreRange& run) {
+      kernels::write_mask(mask + run.first, run.size(), streams, [&](std::uint8_t* to) {
+        nonfinite += table.n_of_m_16(bits + run.first, run.size(), n, m, to) > largest_finite;
+      });
+    });
+    return nonfinite;
+  }
+  chunks.for_each_run(chunk, [&](const ScoreRun& run) {
+    kernels::write_mask(mask + run.first, run.count, streams, [&](std::uint8_t* to) {
+      nonfinite += table.n_of_m(run.scores, run.count, n, m, to) > kernels::kLargestFinite;
+    });
+  });
+  return nonfinite;
 }
 
 }  // namespace
@@ -84,15 +109,11 @@ void prune_mask_n_of_m(const PruneScores& scores, int n, int m, std::uint8_t* ma
   require(scores.cols % m == 0, op, "cols must be a multiple of m = {}, got {}", m, scores.cols);
   check(op, scores, mask, "");
   const ScoreChunks chunks({&scores, 1}, m);
+  const bool streams = kernels::streams_mask(chunks.entries());
   std::atomic<std::int64_t> met = 0;
   executor.parallel_for(0, chunks.size(), 1, [&](std::int64_t first, std::int64_t last) {
-    std::int64_t found = 0;
-    for (; first < last; ++first) {
-      chunks.for_each_run(chunks[first], [&](const ScoreRun& run) {
-        found += kernels::table().n_of_m(run.scores, run.count, n, m, mask + run.first) > kernels::kLargestFinite;
-      });
-    }
-    met += found;
+    for (; first < last; ++first) met += mask_groups(scores, chunks, chunks[first], n, m, mask, streams);
+    if (streams) kernels::table().fence_streams();
   });
   require_finite(op, scores, "", met, executor);
 }

@@ -41,14 +41,20 @@ class ScoreChunks {
   std::int64_t size() const { return static_cast<std::int64_t>(chunks_.size()); }
   const ScoreRange& operator[](std::int64_t i) const { return chunks_[static_cast<std::size_t>(i)]; }
 
+  /// Calls body(range) for the entries of each run of a chunk.
+  template <class Body>
+  void for_each_range(const ScoreRange& chunk, const Body& body) const {
+    for (std::int64_t i = chunk.first; i < chunk.last; i += run_) {
+      body(ScoreRange{chunk.matrix, i, std::min(i + run_, chunk.last)});
+    }
+  }
+
   /// Calls body(run) for the runs of a chunk.
   template <class Body>
   void for_each_run(const ScoreRange& chunk, const Body& body) const {
     float values[kMaxRun], products[kMaxRun];
-    for (std::int64_t i = chunk.first; i < chunk.last; i += run_) {
-      const ScoreRange run{chunk.matrix, i, std::min(i + run_, chunk.last)};
-      body(ScoreRun{read(run, values, products), run.first, run.size()});
-    }
+    for_each_range(chunk,
+                   [&](const ScoreRange& run) { body(ScoreRun{read(run, values, products), run.first, run.size()}); });
   }
 
   /// The scores of a range, which fits the buffers.
@@ -84,5 +90,21 @@ class ScoreChunks {
   std::int64_t run_, entries_ = 0;
   std::vector<ScoreRange> chunks_;
 };
+
+/// Calls kernel(mask) to write the mask of a run, at most kMaxRun bytes. One that the caches would not hold goes past
+/// them (`streams`); the thread that wrote it then calls table().fence_streams().
+template <class Kernel>
+void write_mask(std::uint8_t* mask, std::int64_t count, bool streams, const Kernel& kernel) {
+  if (!streams) return kernel(mask);
+  alignas(64) std::uint8_t room[kMaxRun];
+  kernel(room);
+  table().stream_bytes(room, count, mask);
+}
+
+/// Whether a mask is so large that what is written of it is gone from the caches before the end.
+inline bool streams_mask(std::int64_t entries) {
+  constexpr std::int64_t kBytes = std::int64_t{1} << 24;
+  return entries >= kBytes;
+}
 
 }  // namespace fairopt::kernels

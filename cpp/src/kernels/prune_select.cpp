@@ -147,16 +147,17 @@ KeyBracket guess(const ScoreChunks& scores, std::int64_t prune, int attempt, Exe
 }
 
 Part split_chunk(const ScoreChunks& scores, const ScoreRange& chunk, KeyBracket bracket, BracketedKeys found,
-                 std::uint8_t* mask) {
+                 std::uint8_t* mask, bool streams) {
   Part part;
   std::int64_t between = 0;
   scores.for_each_run(chunk, [&](const ScoreRun& run) {
-    const BracketCounts counts =
-        table().mask_and_collect(run.scores, run.count, bracket, mask + run.first, run.first - chunk.first,
-                                 {found.keys + between, found.places + between});
-    part.not_below += counts.not_below;
-    part.nonfinite += counts.largest > kLargestFinite;
-    between += counts.between;
+    write_mask(mask + run.first, run.count, streams, [&](std::uint8_t* to) {
+      const BracketCounts counts = table().mask_and_collect(run.scores, run.count, bracket, to, run.first - chunk.first,
+                                                            {found.keys + between, found.places + between});
+      part.not_below += counts.not_below;
+      part.nonfinite += counts.largest > kLargestFinite;
+      between += counts.between;
+    });
   });
   part.keys.assign(found.keys, found.keys + between);
   part.places.assign(found.places, found.places + between);
@@ -167,13 +168,15 @@ Part split_chunk(const ScoreChunks& scores, const ScoreRange& chunk, KeyBracket 
 std::vector<Part> split(const ScoreChunks& scores, KeyBracket bracket, std::span<std::uint8_t* const> masks,
                         Executor& executor) {
   std::vector<Part> parts(static_cast<std::size_t>(scores.size()));
+  const bool streams = streams_mask(scores.entries());
   executor.parallel_for(0, scores.size(), 1, [&](std::int64_t first, std::int64_t last) {
     const auto keys = std::make_unique_for_overwrite<std::int32_t[]>(kMaxChunk);
     const auto places = std::make_unique_for_overwrite<std::uint16_t[]>(kMaxChunk);
     for (; first < last; ++first) {
       parts[static_cast<std::size_t>(first)] =
-          split_chunk(scores, scores[first], bracket, {keys.get(), places.get()}, masks[scores[first].matrix]);
+          split_chunk(scores, scores[first], bracket, {keys.get(), places.get()}, masks[scores[first].matrix], streams);
     }
+    if (streams) table().fence_streams();
   });
   return parts;
 }
@@ -279,6 +282,7 @@ std::int64_t mask_smallest_of_rows(const PruneScores& scores, std::int64_t first
   std::int64_t nonfinite = 0;
   std::int32_t last_cut = 0;
   Keys keys(static_cast<std::size_t>(scores.cols));
+  const bool streams = streams_mask(scores.rows * scores.cols);
   for (; first < last; ++first) {
     std::int32_t largest = 0;
     for (std::int64_t column = 0; column < scores.cols; column += kMaxRun) {
@@ -292,8 +296,13 @@ std::int64_t mask_smallest_of_rows(const PruneScores& scores, std::int64_t first
     const std::int32_t above_all = std::min(largest, kLargestKey - 1) + 1;
     Cut cut = CutSearch(keys, 0, above_all, prune).near(last_cut).result();  // rows are alike
     last_cut = cut.key;
-    table().mask_above(keys.data(), scores.cols, cut.key, &cut.ties, mask + first * scores.cols);
+    for (std::int64_t column = 0; column < scores.cols; column += kMaxRun) {
+      const std::int64_t count = std::min(kMaxRun, scores.cols - column);
+      write_mask(mask + first * scores.cols + column, count, streams,
+                 [&](std::uint8_t* to) { table().mask_above(keys.data() + column, count, cut.key, &cut.ties, to); });
+    }
   }
+  if (streams) table().fence_streams();
   return nonfinite;
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/cpu/table.h"
 #include "kernels/elements.h"
 #include "kernels/formats.h"
+#include "kernels/huge_pages.h"
 #include "kernels/require.h"
 
 namespace fairopt {
@@ -106,6 +107,8 @@ void dequantize(const QuantizedView& in, const QuantizedLayout& layout, void* ta
   if (layout.rows == 0 || layout.cols == 0) return;
   require(target != nullptr, "dequantize", "target must not be null");
   check(in, layout.format, "dequantize", "in");
+  kernels::prefer_huge_pages(static_cast<std::uint8_t*>(target),
+                             layout.rows * layout.cols * (dtype == DType::kFloat32 ? 4 : 2));
   const auto kernel = kernels::table().dequantize[static_cast<int>(layout.format)];
   const int bits = code_bits(layout.format);
   for_each_range(layout, executor, [&](std::int64_t first, std::int64_t last) {

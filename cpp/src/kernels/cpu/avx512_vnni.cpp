@@ -16,9 +16,10 @@ namespace {
 #include "kernels/cpu/packed_sums_vnni.inl.h"
 #include "kernels/cpu/int8_dots_avx512_vnni.inl.h"
 #include "kernels/cpu/kernels.inl.h"
+#include "kernels/cpu/n_of_m_16_avx512.inl.h"
 // clang-format on
 }  // namespace
 
-const KernelTable kAvx512Vnni = make_table("avx512_vnni");
+const KernelTable kAvx512Vnni = make_table("avx512_vnni", &n_of_m_16);
 
 }  // namespace fairopt::kernels

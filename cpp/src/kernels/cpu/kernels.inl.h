@@ -45,7 +45,7 @@ constexpr void add_formats(KernelTable& table) {
   }
 }
 
-constexpr KernelTable make_table(const char* name) {
+constexpr KernelTable make_table(const char* name, NOfM16* n_of_m_16 = nullptr) {
   KernelTable table{
       .name = name,
       .quantize = {},
@@ -62,6 +62,9 @@ constexpr KernelTable make_table(const char* name) {
       .count_below = &count_below,
       .mask_above = &mask_above,
       .n_of_m = &n_of_m,
+      .n_of_m_16 = n_of_m_16,
+      .stream_bytes = &stream_bytes,
+      .fence_streams = &fence_streams,
       .apply_mask = {&apply_mask<std::uint16_t>, &apply_mask<std::uint32_t>, &apply_mask<std::uint64_t>},
       .pack_activations = &pack_activations,
       .quantized_linear = &quantized_linear,

@@ -22,6 +22,14 @@ inline void store_mask(std::uint8_t* mask, std::uint64_t kept, std::int64_t left
   for (std::int64_t i = 0; i < left; ++i) mask[i] = kept >> i & 1;
 }
 
+// Past the caches, where memory that will not be read soon would be fetched before it is written.
+void stream_bytes(const std::uint8_t* from, std::int64_t n, std::uint8_t* to) {
+  std::int64_t i = 0;
+  for (; i < n && reinterpret_cast<std::uintptr_t>(to + i) % 64 != 0; ++i) to[i] = from[i];
+  for (; i + 64 <= n; i += 64) stream_64_bytes(from + i, to + i);
+  for (; i < n; ++i) to[i] = from[i];
+}
+
 void multiply(const float* a, const float* b, std::int64_t n, float* out) {
   std::int64_t i = 0;
   for (; i + F32::kWidth <= n; i += F32::kWidth) {
@@ -179,9 +187,13 @@ std::int32_t n_of_m_across(const float* score, std::int64_t count, int n, int m,
   return rest > here ? rest : here;
 }
 
-// Bit i of a word belongs to value i of 64, in groups of kM. Each group turned by d: bit i comes from bit i - d.
+// As many 64-bit words as a vector of the level holds. Bit i of a word belongs to value i of 64.
+typedef std::uint64_t Words __attribute__((vector_size(4 * F32::kWidth)));
+constexpr int kWords = F32::kWidth / 2;
+
+// Each group of kM bits turned by d: bit i comes from bit i - d.
 template <int kM>
-inline std::uint64_t turn(std::uint64_t word, int d) {
+inline Words turn(Words word, int d) {
   const std::uint64_t ones = ~std::uint64_t{0} / ((std::uint64_t{1} << kM) - 1), low = ones * ((1u << d) - 1);
   return (word << d & ~low) | (word >> (kM - d) & low);
 }
@@ -189,12 +201,12 @@ inline std::uint64_t turn(std::uint64_t word, int d) {
 // A number for each bit of words, its digits in as many words.
 template <int kDigits>
 struct BitCounts {
-  std::uint64_t digits[kDigits];
+  Words digits[kDigits];
 
-  std::uint64_t below(int n) const {  // n in [1, 2^kDigits]
-    std::uint64_t less = 0, equal = ~std::uint64_t{0};
+  Words below(int n) const {  // n in [1, 2^kDigits]
+    Words less{}, equal = ~Words{};
     for (int i = kDigits - 1; i >= 0; --i) {
-      const std::uint64_t digit = (n - 1) >> i & 1 ? ~std::uint64_t{0} : 0;
+      const Words digit = Words{} - static_cast<std::uint64_t>((n - 1) >> i & 1);
       less |= equal & digit & ~digits[i];
       equal &= ~(digit ^ digits[i]);
     }
@@ -204,19 +216,29 @@ struct BitCounts {
 
 // How many of 2^kDigits - 1 words have a bit: the counts of two halves, added, and the last word as the first carry.
 template <int kDigits>
-inline BitCounts<kDigits> count_words(const std::uint64_t* words) {
+inline BitCounts<kDigits> count_words(const Words* words) {
   BitCounts<kDigits> sum;
-  std::uint64_t carry = words[(1 << kDigits) - 2];
+  Words carry = words[(1 << kDigits) - 2];
   if constexpr (kDigits > 1) {
     const auto a = count_words<kDigits - 1>(words), b = count_words<kDigits - 1>(words + (1 << (kDigits - 1)) - 1);
     for (int i = 0; i < kDigits - 1; ++i) {
-      const std::uint64_t one = a.digits[i] ^ b.digits[i];
+      const Words one = a.digits[i] ^ b.digits[i];
       sum.digits[i] = one ^ carry;
       carry = (a.digits[i] & b.digits[i]) | (one & carry);
     }
   }
   sum.digits[kDigits - 1] = carry;
   return sum;
+}
+
+// By lane. A loop of its own: among the rotations of AVX2 it would have no register.
+inline I32 largest_keys(const float* score, std::int64_t n) {
+  I32 largest = splat(0);
+  for (; n >= F32::kWidth; n -= F32::kWidth, score += F32::kWidth) {
+    prefetch_stream(score);
+    largest = max(largest, keys(load(score)));
+  }
+  return n == 0 ? largest : max(largest, keys(load_first(score, static_cast<int>(n))));
 }
 
 // Where groups fill vectors: each lane meets the next d of its group, d up to kM / 2. The rest follows, turned and
@@ -232,17 +254,27 @@ std::int32_t n_of_m_words(const float* score, std::int64_t count, int n, std::ui
     later[d - 1] = increment(splat(0), place > (lanes & within));
   }
   I32 largest = splat(0);
-  for (std::int64_t i = 0; i < count; i += 64) {
-    float room[64];
-    const float* at = next_64(score + i, count - i, room);
-    std::uint64_t beaten[kM - 1] = {};
-    for (int lane = 0; lane < 64; lane += F32::kWidth) {
-      const I32 key = keys(load(at + lane));
-      largest = max(largest, key);
-      for (int d = 0; d < kHalf; ++d) beaten[d] |= word_bits(permute(key, rotation[d]) > key - later[d], lane);
+  for (std::int64_t begin = 0; begin < count; begin += 64 * kWords) {
+    alignas(Words) std::uint64_t bits[kHalf][kWords] = {};
+    const std::int64_t left = count - begin;
+    largest = max(largest, largest_keys(score + begin, left < 64 * kWords ? left : 64 * kWords));
+    for (int word = 0; word < kWords && 64 * word < left; ++word) {
+      float room[64];
+      const float* at = next_64(score + begin + 64 * word, left - 64 * word, room);
+      for (int lane = 0; lane < 64; lane += F32::kWidth) {
+        const I32 key = keys(load(at + lane));
+        for (int d = 0; d < kHalf; ++d) {
+          store_lane_bits(bits[d] + word, lane / F32::kWidth, permute(key, rotation[d]) > key - later[d]);
+        }
+      }
     }
+    Words beaten[kM - 1];
+    for (int d = 0; d < kHalf; ++d) __builtin_memcpy(&beaten[d], bits[d], sizeof(Words));
     for (int d = 1; d < kHalf; ++d) beaten[kM - 1 - d] = ~turn<kM>(beaten[d - 1], d);
-    store_mask(mask + i, count_words<kLogM>(beaten).below(n), count - i);
+    const Words kept = count_words<kLogM>(beaten).below(n);
+    for (int word = 0; word < kWords && 64 * word < left; ++word) {
+      store_mask(mask + begin + 64 * word, kept[word], left - 64 * word);
+    }
   }
   return reduce_max(largest);
 }

@@ -181,6 +181,8 @@ struct BracketedKeys {
 };
 inline constexpr std::int64_t kMaxChunk = 1 << 16;
 
+using NOfM16 = std::int32_t(const std::uint16_t* score, std::int64_t count, int n, int m, std::uint8_t* mask);
+
 /// Where a tile of a sparse weight lies, in bytes from the start of the packed form; streams that are not there are
 /// empty. sparse_layout.h has the whole layout.
 struct SparseTile {
@@ -272,6 +274,12 @@ struct KernelTable {
   void (*mask_above)(const std::int32_t* keys, std::int64_t n, std::int32_t key, std::int64_t* ties,
                      std::uint8_t* mask);
   std::int32_t (*n_of_m)(const float* score, std::int64_t count, int n, int m, std::uint8_t* mask);  // the largest key
+
+  // n_of_m_16_avx512.inl.h: the same for fp16 and bf16 as their bits, m in {2, 4, 8}; null where the level has none.
+  NOfM16* n_of_m_16;
+  // prune_mask.inl.h: copies past the caches; what was written is ordered for other threads by fence_streams.
+  void (*stream_bytes)(const std::uint8_t* from, std::int64_t n, std::uint8_t* to);
+  void (*fence_streams)();
 
   // apply_mask.inl.h: of values of 2, 4 and 8 bytes.
   void (*apply_mask[3])(const void* values, std::int64_t n, const std::uint8_t* mask, void* out);

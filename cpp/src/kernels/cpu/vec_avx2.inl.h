@@ -53,6 +53,9 @@ inline I32 select(Mask m, I32 yes, I32 no) { return {_mm256_blendv_epi8(no.v, ye
 inline F32 select(Mask m, F32 yes, F32 no) { return as_float(select(m, as_int(yes), as_int(no))); }
 inline I32 increment(I32 a, Mask where) { return {_mm256_sub_epi32(a.v, where.v)}; }
 inline unsigned lane_bits(Mask m) { return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(m.v))); }
+inline void store_lane_bits(std::uint64_t* words, int place, Mask m) {  // the bits of vector `place` of many
+  reinterpret_cast<std::uint8_t*>(words)[place] = static_cast<std::uint8_t>(lane_bits(m));
+}
 inline int count(Mask m) {
   return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(m.v))));
 }
@@ -77,6 +80,14 @@ inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32 * half), _mm256_abs_epi8(ones));
   }
 }
+
+inline void stream_64_bytes(const std::uint8_t* from, std::uint8_t* aligned) {
+  for (int half = 0; half < 64; half += 32) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(aligned + half),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + half)));
+  }
+}
+inline void fence_streams() { _mm_sfence(); }
 
 inline F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }

@@ -58,6 +58,9 @@ inline unsigned lane_bits(Mask m) {
   asm("kmovw %1, %0" : "=r"(bits) : "k"(m.v));
   return bits;
 }
+inline void store_lane_bits(std::uint64_t* words, int place, Mask m) {  // the bits of vector `place` of many
+  _store_mask16(reinterpret_cast<__mmask16*>(words) + place, m.v);
+}
 inline int count(Mask m) { return __builtin_popcount(m.v); }
 
 inline int store_where(std::int32_t* p, Mask m, I32 a) {          // packs the chosen lanes; may write all lanes' room
@@ -68,6 +71,10 @@ inline int store_where(std::int32_t* p, Mask m, I32 a) {          // packs the c
 inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 or 1
   _mm512_storeu_si512(p, _mm512_maskz_set1_epi8(bits, 1));
 }
+inline void stream_64_bytes(const std::uint8_t* from, std::uint8_t* aligned) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(aligned), _mm512_loadu_si512(from));
+}
+inline void fence_streams() { _mm_sfence(); }
 
 inline F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }

@@ -61,6 +61,10 @@ inline unsigned lane_bits(Mask m) {
   const i32x4 own = m.v & i32x4{1, 2, 4, 8};
   return static_cast<unsigned>(own[0] | own[1] | own[2] | own[3]);
 }
+inline void store_lane_bits(std::uint64_t* words, int place, Mask m) {  // the bits of vector `place`, in order
+  const std::uint64_t bits = std::uint64_t{lane_bits(m)} << place % 16 * 4;
+  words[place / 16] = place % 16 == 0 ? bits : words[place / 16] | bits;
+}
 inline int count(Mask m) { return -(m.v[0] + m.v[1] + m.v[2] + m.v[3]); }
 
 inline int store_where(std::int32_t* p, Mask m, I32 a) {  // packs the chosen lanes; may write all lanes' room
@@ -75,6 +79,9 @@ inline int store_where(std::int32_t* p, Mask m, I32 a) {  // packs the chosen la
 inline void store_bits(std::uint8_t* p, std::uint64_t bits) {  // 64 bytes of 0 or 1
   for (int i = 0; i < 64; ++i) p[i] = bits >> i & 1;
 }
+
+inline void stream_64_bytes(const std::uint8_t* from, std::uint8_t* aligned) { __builtin_memcpy(aligned, from, 64); }
+inline void fence_streams() {}
 
 inline F32 max(F32 a, F32 b) { return select(a > b, a, b); }
 inline F32 min(F32 a, F32 b) { return select(b > a, a, b); }
