@@ -42,6 +42,6 @@ def test_quantized_linear_benchmark_has_a_row_for_every_contender(benchmark, mon
         assert (row.n, row.k) == (64, 256)
     bits = {row.name: row.bits_per_weight for row in rows}
     assert bits["fairopt int4_sym b128 exact fp32"] == 4 + 32 / 128  # codes and an fp32 scale a block
-    assert bits["fairopt int4_asym b128 exact fp32"] == 4 + 64 / 128  # and its zero point, a float in the packed layout
+    assert bits["fairopt int4_asym b128 exact fp32"] == 4 + 40 / 128  # and its zero point, a byte
     assert bits["fairopt nf4 b64 exact fp32"] == 4 + 32 / 64
     assert bits["fairopt int3_sym b128 exact fp32"] == 4 + 32 / 128  # resident: widened to nibbles

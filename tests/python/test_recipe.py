@@ -219,7 +219,11 @@ def test_any_text_is_a_recipe_or_an_input_error(text: str) -> None:
             f"step must be one of {', '.join(sorted(WORDS))}, got 'nf5' at column 1 of 'nf5'; "
             "did you mean nf4 or int5?",
         ),
-        ("nf4:g=32", "nf4 option must be one of block=, dq, int8=, pad, row, got 'g' at column 5 of 'nf4:g=32'"),
+        (
+            "nf4:g=32",
+            "nf4 option must be one of block=, dq, int8=, pad, row, got 'g' at column 5 of 'nf4:g=32'; "
+            "did you mean block=?",
+        ),
         (
             "magnitude:0.5+int4:asim",
             "int4 option must be one of asym, asym_float, dq, g=, int8=, pad, row, sym, sym_7, sym_no_clip, "

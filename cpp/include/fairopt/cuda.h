@@ -94,8 +94,9 @@ struct DynamicInt8Args {
 void dynamic_int8_linear(const DynamicInt8Args& args, void* workspace, Stream stream);
 std::size_t dynamic_int8_bytes(std::int64_t m, std::int64_t k);
 
-/// As fairopt::hadamard_transform; the same bits. A block of the matrix has at most kMaxHadamardColumns columns.
-inline constexpr std::int64_t kMaxHadamardColumns = 40960;  // what fits into the 163 KB of shared memory of sm_80 and later data-centre devices
+/// As fairopt::hadamard_transform; the same bits. A block of the matrix has at most kMaxHadamardColumns columns, which
+/// fit into the 163 KB of shared memory that sm_80 and the data-centre devices after it have.
+inline constexpr std::int64_t kMaxHadamardColumns = 40960;
 void hadamard_transform(const void* x, DType dtype, std::int64_t rows, std::int64_t cols, bool transpose, void* y,
                         Stream stream);
 
