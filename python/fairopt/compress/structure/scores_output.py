@@ -29,20 +29,20 @@ def output_scores(dimensions: Dimensions, dimension: str, calibration: Calibrati
         dimension: ``heads`` or ``ffn``.
         calibration: tokens to run.
     """
-    squares = {
-        place: torch.zeros(dimensions.count(place, dimension)).double() for place in dimensions.places(dimension)
-    }
-    readers = {place: dimensions.reader(place, dimension)[1] for place in squares}
+    counts = {place: dimensions.count(place, dimension) for place in dimensions.places(dimension)}
+    moments: dict[str, torch.Tensor] = {}  # sum of x_u x_u^T over tokens, [units, width, width]
 
     def add(place: str, output: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-        count = len(squares[place])
-        x = output.float().reshape(-1, count, output.shape[-1] // count)  # tokens, units, width of one
-        weight = readers[place].float().reshape(len(readers[place]), count, -1)
-        moments = torch.einsum("tui,tuj->uij", x, x)
-        squares[place] += torch.einsum("oui,ouj,uij->u", weight, weight, moments).double().cpu()
+        x = output.float().reshape(-1, counts[place], output.shape[-1] // counts[place])  # tokens, units, width of one
+        moments[place] = moments.get(place, 0) + torch.einsum("tui,tuj->uij", x, x).double().cpu()
         return output
 
     with evaluating(dimensions.model), at_units(dimensions, dimension, add):
         for ids in calibration.batches(_BATCH_TOKENS):
             run_on_tokens(dimensions.model, ids)
-    return {place: (total / calibration.tokens).sqrt() for place, total in squares.items()}
+    scores = {place: torch.zeros(count).double() for place, count in counts.items()}
+    for place, moment in moments.items():
+        reader = dimensions.reader(place, dimension)[1].double().cpu()
+        weight = reader.reshape(len(reader), counts[place], -1)
+        scores[place] = (torch.einsum("oui,ouj,uij->u", weight, weight, moment) / calibration.tokens).sqrt()
+    return scores
